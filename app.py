@@ -1,0 +1,14 @@
+"""Doorkey for any server: `asgi` for uvicorn, `app` (its Flask part) for any WSGI server.
+
+`python app.py` and `flask run` serve it too.
+"""
+
+if __name__ == "__main__":
+    from doorkey.cli import main
+
+    main(["serve"], prog_name="doorkey")
+
+from doorkey.factory import create_asgi
+
+asgi = create_asgi()
+app = asgi.flask

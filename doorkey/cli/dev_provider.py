@@ -1,0 +1,58 @@
+"""`doorkey dev-provider`: the development provider alone, for any program that is an OAuth client."""
+
+import secrets
+from typing import Any, cast
+
+import click
+from a2wsgi import WSGIMiddleware
+
+from doorkey.cli.settings_errors import load_settings
+from doorkey.cli.uvicorn_server import run
+from doorkey.devprovider.app import DevProvider, create_provider_app
+from doorkey.devprovider.users import USERS, Client
+from doorkey.setting_values import is_loopback
+
+
+@click.command("dev-provider")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=9000, show_default=True, help="Port to listen on.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True,
+              help="Redirect URI of your program; may be given several times.")  # fmt: skip
+def command(host: str, port: int, redirect_uris: tuple[str, ...]) -> None:
+    """Run the development provider alone, for any OAuth client.
+
+    The client is DOORKEY_DEV_CLIENT_ID with DOORKEY_DEV_CLIENT_SECRET, or a secret made now.
+    """
+    settings = load_settings()
+    if not is_loopback(host) and not settings.insecure_dev_provider:
+        raise click.UsageError(
+            f"{host} is reachable from other machines, and anybody can sign in here as anybody. "
+            "Set DOORKEY_INSECURE_DEV_PROVIDER=on if that is what you want."
+        )
+    secret = settings.dev_client_secret.reveal() or secrets.token_urlsafe(32)
+    own = ("http://127.0.0.1:8000/callback/dev",)
+    client = Client(settings.dev_client_id, secret, (*own, *settings.dev_redirect_uris, *redirect_uris))
+    app = create_provider_app(DevProvider([client], anywhere=settings.insecure_dev_provider))
+
+    def announce() -> None:
+        _say_how_to_use(f"http://{host}:{port}", client, secret, made=not settings.dev_client_secret)
+
+    run(WSGIMiddleware(cast(Any, app), workers=16), host=host, port=port, announce=announce)
+
+
+def _say_how_to_use(url: str, client: Client, secret: str, *, made: bool) -> None:
+    click.echo(f"The development provider is ready: {url}")
+    click.echo("Users: " + ", ".join(user.sub for user in USERS) + ". No passwords. Never put this on a network.")
+    click.echo("Redirect URIs: " + " ".join(client.redirect_uris) + " (on 127.0.0.1 any port)")
+    click.echo("\nSettings for Doorkey (other programs: the same endpoints and client):\n")
+    click.echo("DOORKEY_PUBLIC_URL=http://127.0.0.1:8000")
+    click.echo("DOORKEY_PROVIDERS=dev")
+    click.echo(f"DOORKEY_PROVIDER_DEV_AUTHORIZATION_ENDPOINT={url}/oauth/authorize")
+    click.echo(f"DOORKEY_PROVIDER_DEV_TOKEN_ENDPOINT={url}/oauth/token")
+    click.echo(f"DOORKEY_PROVIDER_DEV_USERINFO_ENDPOINT={url}/oauth/userinfo")
+    click.echo(f"DOORKEY_PROVIDER_DEV_CLIENT_ID={client.client_id}")
+    if made:
+        click.echo("# made for this start; set DOORKEY_DEV_CLIENT_SECRET to keep one")
+    click.echo(f"DOORKEY_PROVIDER_DEV_CLIENT_SECRET={secret}")
+    click.echo("# any 32 random characters of your own")
+    click.echo(f"DOORKEY_SECRET_KEY={secrets.token_urlsafe(32)}")

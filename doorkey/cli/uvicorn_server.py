@@ -1,0 +1,60 @@
+"""uvicorn as Doorkey runs it, and one line when the port is really open.
+
+No access log (Doorkey writes its own, without query strings), no Server header, and no belief in
+X-Forwarded-* (Doorkey reads those itself, after it looked at the peer).
+"""
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+
+class _AnnouncingServer(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]):
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._announce()
+
+
+def run(app: Any, *, host: str, port: int, announce: Callable[[], None], workers: int = 1) -> None:
+    """Serve until stopped. `app` is an ASGI app, or an import string of a factory with several `workers`."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        workers=workers,
+        factory=isinstance(app, str),
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=15,
+    )
+    if workers > 1:
+        listening = config.bind_socket()
+        announce()
+        Multiprocess(config, sockets=[listening]).run()
+        return
+    server = _AnnouncingServer(config, announce)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise SystemExit(1)
+
+
+def wanted_workers() -> int:
+    """`WEB_CONCURRENCY`, as hosting platforms set it; 1 when it is absent or not a number."""
+    given = os.environ.get("WEB_CONCURRENCY", "1")
+    return max(1, int(given)) if given.isascii() and given.isdigit() else 1

@@ -1,0 +1,108 @@
+"""Event names, one log line per event, and the masking of what must not be read there.
+
+Anything may call `log()`. A line carries the UTC time, the event, the request id of the
+request being served, and the given fields; values are escaped, so nobody can forge a line.
+"""
+
+import hashlib
+import json
+import logging
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+STARTED = "started"
+UNSAFE_DEFAULT = "unsafe_default"
+REQUEST = "request"
+LOGIN_STARTED = "login_started"
+LOGIN_OK = "login_ok"
+LOGIN_FAILED = "login_failed"
+LOGOUT = "logout"
+REDIRECT_REJECTED = "redirect_rejected"
+REQUEST_REFUSED = "request_refused"
+STORE_FAILED = "store_failed"
+RECORD_UNREADABLE = "record_unreadable"
+UNEXPECTED_ERROR = "unexpected_error"
+
+LONGEST_VALUE = 500
+"""Characters of one field; a line stays readable whatever was sent to us."""
+
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+_logger = logging.getLogger("doorkey")
+
+
+def log(event: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
+    """Write one line: `event` with `fields`; `error` adds its traceback to that same line."""
+    extra = {"event": event, "fields": fields}
+    _logger.log(level, event, extra=extra, exc_info=error)
+
+
+def fingerprint(secret: str) -> str:
+    """A short stand-in for a token or code, so that two people can see that it is the same."""
+    return "sha256:" + hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def clean_text(text: object, *, secrets: tuple[str, ...] = (), limit: int = 200) -> str:
+    """Foreign text fit to be shown: `secrets` masked, control characters gone, at most `limit`."""
+    shown = str(text)
+    for secret in secrets:
+        if secret:
+            shown = shown.replace(secret, "****")
+    shown = "".join(c if c.isprintable() else " " for c in shown).strip()
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def configure(log_format: Literal["json", "text"]) -> None:
+    """Send Doorkey's lines to stderr, and keep chatty libraries from logging secrets.
+
+    Authlib logs the PKCE verifier and urllib3 whole URLs at DEBUG, so both stay at WARNING.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    for chatty in ("authlib", "urllib3", "requests", "uvicorn.access", "werkzeug"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _entry(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, Any]:
+    moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    entry: dict[str, Any] = {
+        "time": moment.replace("+00:00", "Z"),
+        "level": record.levelname.lower(),
+        "event": getattr(record, "event", None) or record.name,
+        "request_id": request_id.get(),
+    }
+    if not hasattr(record, "event"):
+        entry["message"] = _short(record.getMessage())
+    entry.update({name: _short(value) for name, value in getattr(record, "fields", {}).items()})
+    if record.exc_info:
+        entry["traceback"] = formatter.formatException(record.exc_info)
+    return entry
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > LONGEST_VALUE:
+        return value[: LONGEST_VALUE - 1] + "…"
+    return value
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line, ASCII only."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(_entry(record, self), default=str)
+
+
+class TextLines(logging.Formatter):
+    """`time level event name=value ...` for a person at a terminal; same content, same escaping."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = _entry(record, self)
+        traceback = entry.pop("traceback", "")
+        head = f"{entry.pop('time')} {entry.pop('level'):7} {entry.pop('event')}"
+        pairs = " ".join(f"{name}={json.dumps(value, default=str)}" for name, value in entry.items())
+        return f"{head} {pairs}" + (f"\n{traceback}" if traceback else "")

@@ -1,0 +1,146 @@
+"""The wiring: every collaborator in start order, each with only what it needs.
+
+`create_app()` is the Flask part, for any WSGI server; `create_asgi()` is what uvicorn runs.
+"""
+
+import secrets
+from pathlib import Path
+
+from flask import Flask
+from requests.adapters import BaseAdapter
+
+from doorkey import events, paths
+from doorkey import settings as settings_module
+from doorkey.clock import Clock, RandomBytes, system_clock, system_random
+from doorkey.devprovider.app import DevProvider, create_provider_app
+from doorkey.devprovider.inprocess import InProcessAdapter
+from doorkey.devprovider.users import Client
+from doorkey.errors import SettingsError
+from doorkey.oauth.http import Transport
+from doorkey.oauth.provider import Provider
+from doorkey.sessions.key_file import load_or_make_key
+from doorkey.sessions.lifecycle import Sessions
+from doorkey.sessions.seal import Keyring
+from doorkey.sessions.sqlite_store import SqliteStore
+from doorkey.sessions.store import SessionStore
+from doorkey.setting_values import Secret
+from doorkey.settings import ProviderSettings, Settings
+from doorkey.web import account, login, logout, ops, problems, security
+from doorkey.web.asgi import DoorkeyAsgi
+from doorkey.web.mount import mount
+from doorkey.web.rate_limit import RateLimit
+from doorkey.web.runtime import Doorkey
+from doorkey.web.session_interface import SealedSessionInterface
+from doorkey.web.transactions import Transactions
+
+DEV_PROVIDER_ID = "dev"
+DEV_SCOPE = ("message_read", "space_read", "profile_read")
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    store: SessionStore | None = None,
+    transport: Transport | None = None,
+    clock: Clock = system_clock,
+    random: RandomBytes = system_random,
+) -> Flask:
+    """The Flask app. `settings` are read from the environment when not given.
+
+    The keyword arguments replace collaborators, for tests. Raises `SettingsError`.
+    """
+    settings = settings or settings_module.load()
+    log_format = settings.log_format if settings.log_format != "auto" else "text" if settings.development else "json"
+    events.configure("json" if log_format == "json" else "text")
+
+    app = Flask("doorkey", template_folder=str(paths.TEMPLATES), static_folder=str(paths.STATIC))
+    app.config.update(MAX_CONTENT_LENGTH=64 * 1024, MAX_FORM_PARTS=50, SESSION_REFRESH_EACH_REQUEST=False)
+    app.jinja_env.globals.update(asset=paths.asset, development=settings.development)
+
+    secure = settings.public_url.startswith("https://")
+    keyring = Keyring(_server_keys(settings), random)
+    sessions = Sessions(
+        store or SqliteStore(_sqlite_path(settings)),
+        keyring,
+        idle=settings.session_idle,
+        absolute=settings.session_absolute,
+        clock=clock,
+        random=random,
+    )
+    providers, adapters = _providers(settings, app, clock)
+    app.extensions["doorkey"] = Doorkey(
+        settings=settings,
+        providers=providers,
+        transport=transport or Transport(ca_bundle=settings.ca_bundle, proxy=settings.http_proxy, adapters=adapters),
+        sessions=sessions,
+        transactions=Transactions(keyring, secure=secure, clock=clock),
+        rate_limit=RateLimit(settings.rate_limit, clock),
+        clock=clock,
+        random=random,
+    )
+    app.session_interface = SealedSessionInterface(app, sessions, secure=secure, gate_domain=settings.cookie_domain)
+
+    security.init_app(app)
+    problems.init_app(app)
+    for blueprint in (account.bp, login.bp, logout.bp, ops.bp):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def create_asgi(settings: Settings | None = None) -> DoorkeyAsgi:
+    """The ASGI app; its `flask` attribute is the Flask part. Raises `SettingsError`."""
+    settings = settings or settings_module.load()
+    return DoorkeyAsgi(create_app(settings), threads=settings.threads)
+
+
+def _server_keys(settings: Settings) -> list[bytes]:
+    if settings.secret_key:
+        return [key.reveal().encode() for key in settings.secret_key]
+    try:
+        return [load_or_make_key(settings.instance)]
+    except OSError as error:
+        raise SettingsError(
+            [f"DOORKEY_INSTANCE: cannot keep a key in {settings.instance}: {error.strerror}"]
+        ) from error
+
+
+def _sqlite_path(settings: Settings) -> Path:
+    chosen = settings.session_store.removeprefix("sqlite:")
+    return Path(chosen) if chosen else settings.instance / "sessions.sqlite3"
+
+
+def _providers(settings: Settings, app: Flask, clock: Clock) -> tuple[dict[str, Provider], dict[str, BaseAdapter]]:
+    """The configured providers; without any, the development provider, mounted in `app` and asked in process."""
+    if not settings.development:
+        return {given.id: Provider.from_settings(given) for given in settings.providers}, {}
+    secret = settings.dev_client_secret.reveal() or secrets.token_urlsafe(32)
+    callback = f"http://127.0.0.1:{settings.port}/callback/{DEV_PROVIDER_ID}"
+    client = Client(settings.dev_client_id, secret, (callback, *settings.dev_redirect_uris))
+    provider_app = create_provider_app(DevProvider([client], anywhere=settings.insecure_dev_provider), clock=clock)
+    app.wsgi_app = mount(app.wsgi_app, provider_app)  # type: ignore[method-assign, assignment]
+    events.log(events.UNSAFE_DEFAULT, what="development provider", change="DOORKEY_PROVIDERS")
+    return {DEV_PROVIDER_ID: _dev_provider(client)}, {"http://": InProcessAdapter(provider_app)}
+
+
+def _dev_provider(client: Client) -> Provider:
+    """The development provider as Doorkey's client half sees it: endpoints are paths of its own origin."""
+    given = ProviderSettings(
+        id=DEV_PROVIDER_ID,
+        preset="",
+        label="the development provider",
+        issuer="/",
+        authorization_endpoint="/oauth/authorize",
+        token_endpoint="/oauth/token",  # noqa: S106
+        userinfo_endpoint="/oauth/userinfo",
+        userinfo="auto",
+        client_id=client.client_id,
+        client_secret=Secret(client.client_secret),
+        client_auth="",
+        scope=DEV_SCOPE,
+        authorization_params=(),
+        pkce=True,
+        claim_user="sub",
+        claim_email="email",
+        claim_groups="groups",
+    )
+    return Provider.from_settings(given)

@@ -1,0 +1,58 @@
+"""Security headers for every answer to a browser, as data.
+
+Doorkey's own pages and the development provider's pages both use them.
+"""
+
+_CSP = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "font-src": "'self'",
+    "connect-src": "'self'",
+    "manifest-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "object-src": "'none'",
+    "frame-src": "'none'",
+    "worker-src": "'none'",
+    "frame-ancestors": "'none'",
+    "require-trusted-types-for": "'script'",
+    "trusted-types": "'none'",
+}
+BARE_CSP = "default-src 'none'; base-uri 'none'; object-src 'none'; form-action 'none'; frame-ancestors 'none'"
+"""For answers that are not pages: JSON, redirects, errors in text."""
+
+FOREVER = "public, max-age=31536000, immutable"
+
+COMMON = {
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": (
+        "accelerometer=(), camera=(), geolocation=(), microphone=(), payment=(), usb=(), clipboard-write=(self)"
+    ),
+    "X-Robots-Tag": "noindex",
+}
+
+
+def page_csp(*, secure: bool, form_target: str = "") -> str:
+    """The policy of a page. `form_target` is an origin that a form of it may end up at.
+
+    Chromium applies form-action to the redirect after a POST too, so a consent page names the
+    origin of the client it sends the browser back to.
+    """
+    rules = dict(_CSP)
+    if form_target:
+        rules["form-action"] += f" {form_target}"
+    policy = "; ".join(f"{name} {value}" for name, value in rules.items())
+    return policy + ("; upgrade-insecure-requests" if secure else "")
+
+
+def security_headers(content_type: str, *, secure: bool, form_target: str = "") -> dict[str, str]:
+    """Headers for one answer: never cached, and a policy that fits its content type."""
+    is_page = content_type.startswith("text/html")
+    csp = page_csp(secure=secure, form_target=form_target) if is_page else BARE_CSP
+    return {**COMMON, "Cache-Control": "no-store", "Content-Security-Policy": csp}

@@ -1,0 +1,62 @@
+"""urllib3 connections whose whole answer, headers and body, must arrive before a deadline.
+
+A plain read time-out starts again with every byte, so a peer that sends one byte a second
+holds a thread for ever. Here the read time-out of a request is the time for all of its
+answer. Used by http.py only.
+"""
+
+import http.client
+import io
+import socket
+import time
+from typing import Any, cast
+
+import urllib3
+
+
+class _BeforeDeadline(io.RawIOBase):
+    """Reads from `sock` with whatever time is left; raises `TimeoutError` when none is."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, seconds: float):
+        self._raw = raw
+        self._sock = sock
+        self._deadline = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer took too long")
+        self._sock.settimeout(left)
+        return cast("int | None", cast(Any, self._raw).readinto(buffer))
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _DeadlineResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any):
+        super().__init__(sock, *args, **kwargs)
+        seconds = sock.gettimeout()
+        if seconds is not None:
+            raw = self.fp.detach()
+            self.fp = io.BufferedReader(_BeforeDeadline(raw, sock, seconds))
+
+
+class _HTTPConnection(urllib3.connection.HTTPConnection):
+    response_class = _DeadlineResponse
+
+
+class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+    response_class = _DeadlineResponse
+
+
+class HTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class HTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection

@@ -1,0 +1,157 @@
+"""How Doorkey talks to providers: one warm pool, and limits on everything.
+
+Connect 3 s, all of an answer 7 s more (10 s together), no redirects, no proxies or netrc
+from the environment, bodies capped after decompression, TLS verified against one context
+that is built once (building one per call costs tens of milliseconds of CPU).
+
+Called by token_endpoint.py and user_info.py. `Transport` is passed in, so that the embedded
+development provider can be reached without a socket and tests can put in what they need.
+"""
+
+import json
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import certifi
+import requests
+import urllib3
+from authlib.integrations.requests_client import OAuth2Session
+from requests.adapters import BaseAdapter, HTTPAdapter
+
+from doorkey import __version__
+from doorkey.errors import DoorkeyError, ProviderError, ProviderUnreachable, ResponseTooLarge
+from doorkey.oauth.deadline import HTTPPool, HTTPSPool
+
+CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 7.0
+LARGEST_BODY = 64 * 1024
+HEADERS = {"User-Agent": f"doorkey/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
+
+
+class BoundedAdapter(HTTPAdapter):
+    """requests' adapter with our pools, our TLS context, and a body that is read here and capped."""
+
+    def __init__(self, tls: ssl.SSLContext, *, connect: float, answer: float, largest_body: int):
+        self._tls = tls
+        self._timeout = (connect, answer)
+        self._largest_body = largest_body
+        super().__init__(pool_connections=16, pool_maxsize=32)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": HTTPPool, "https": HTTPSPool}
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {**tls, "ssl_context": self._tls, "cert_reqs": "CERT_REQUIRED"}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing to do: the authorities are in our context, and loading them again is slow."""
+
+    def send(self, request: Any, stream: bool = False, timeout: Any = None, *args: Any, **kwargs: Any) -> Any:
+        response = super().send(request, True, self._timeout, *args, **kwargs)
+        try:
+            _read_capped(response, self._largest_body)
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    def close(self) -> None:
+        """Sessions come and go with each call; the pool stays warm."""
+
+
+def _read_capped(response: requests.Response, limit: int) -> None:
+    """Read the body here, where size and deadline hold, and leave it in `response.content`."""
+    body = bytearray()
+    for chunk in response.iter_content(16 * 1024):
+        body += chunk
+        if len(body) > limit:
+            raise ResponseTooLarge(f"more than {limit} bytes from {response.url}")
+    response._content = bytes(body)
+
+
+class Transport:
+    """Makes short-lived sessions over one long-lived adapter.
+
+    `adapters` maps a URL prefix to another adapter, as `requests.Session.mount` takes them.
+    """
+
+    def __init__(
+        self,
+        *,
+        ca_bundle: str = "",
+        proxy: str = "",
+        connect: float = CONNECT_SECONDS,
+        answer: float = ANSWER_SECONDS,
+        largest_body: int = LARGEST_BODY,
+        adapters: Mapping[str, BaseAdapter] | None = None,
+    ):
+        tls = ssl.create_default_context(cafile=ca_bundle or certifi.where())
+        tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        shared = BoundedAdapter(tls, connect=connect, answer=answer, largest_body=largest_body)
+        self._adapters: dict[str, BaseAdapter] = {"https://": shared, "http://": shared, **(adapters or {})}
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+
+    def equip(self, session: requests.Session) -> None:
+        """Give `session` our adapters, headers and no help from the environment."""
+        session.trust_env = False
+        session.max_redirects = 0
+        session.proxies = dict(self._proxies)
+        session.headers.update(HEADERS)
+        for prefix, adapter in self._adapters.items():
+            session.mount(prefix, adapter)
+
+    def oauth_session(self, **options: Any) -> OAuth2Session:
+        """Authlib's session, equipped; `options` are its own (client_id, redirect_uri, ...)."""
+        session = OAuth2Session(**options)
+        self.equip(session)
+        return session
+
+    def get(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+        """GET without following redirects. Raises `ProviderUnreachable` or another `ProviderError`."""
+        session = requests.Session()
+        self.equip(session)
+        try:
+            return session.get(url, headers=dict(headers), allow_redirects=False)
+        except Exception as error:
+            raise translate(error) from error
+
+
+def translate(error: Exception) -> DoorkeyError:
+    """The one seam where the exceptions of requests, urllib3 and Authlib become ours.
+
+    Their texts stay in the log's traceback at most; none of them reaches a page.
+    """
+    if isinstance(error, DoorkeyError):
+        return error
+    kind = type(error).__name__
+    if isinstance(error, requests.exceptions.SSLError):
+        return ProviderUnreachable(kind, hint="The provider's TLS certificate is not trusted; see DOORKEY_CA_BUNDLE.")
+    unreachable = (requests.exceptions.ConnectionError, requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
+    if isinstance(error, (*unreachable, TimeoutError)):
+        return ProviderUnreachable(kind)
+    return ProviderError(kind)
+
+
+def read_json_object(body: bytes) -> dict[str, Any]:
+    """`body` as a JSON object; raises `ValueError` for anything else.
+
+    Invalid UTF-8, a name that stands twice and absurd nesting are refused: two readers of such
+    a document could understand different things.
+    """
+    try:
+        found = json.loads(body.decode("utf-8"), object_pairs_hook=_no_duplicates)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError("not a JSON object")
+    return found
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands there twice")
+    return found

@@ -1,0 +1,54 @@
+"""The three names of one session.
+
+    session_secret  32 random bytes; the host cookie; opens everything
+    gate_secret     HMAC of it; the domain cookie; opens the check endpoint only
+    record_id       SHA-256 of the gate secret; what the store knows
+
+Each follows from the one above and never the other way round, so a sibling site that sees the
+domain cookie cannot open the account page, and a dump of the store logs nobody in.
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+
+_COOKIE = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, repr=False)
+class SessionIds:
+    """Made from a session secret; `session_secret` must never be stored or logged."""
+
+    session_secret: bytes
+    gate_secret: bytes
+    record_id: bytes
+
+    @classmethod
+    def of(cls, session_secret: bytes) -> "SessionIds":
+        gate_secret = hmac.digest(session_secret, b"doorkey gate", "sha256")
+        return cls(session_secret, gate_secret, hashlib.sha256(gate_secret).digest())
+
+    @property
+    def csrf_token(self) -> str:
+        """Proof that a form came from a page that this session was given."""
+        return encode(hmac.digest(self.session_secret, b"doorkey form", "sha256"))
+
+    @property
+    def public_id(self) -> str:
+        """A name of the session for people, lists and logs."""
+        return hashlib.sha256(b"doorkey public" + self.record_id).hexdigest()[:16]
+
+
+def encode(secret: bytes) -> str:
+    """32 bytes as the 43 characters of a cookie value."""
+    return urlsafe_b64encode(secret).rstrip(b"=").decode("ascii")
+
+
+def decode(cookie: str) -> bytes | None:
+    """The 32 bytes of a cookie value; None when it is not exactly in the form `encode()` gives."""
+    if not _COOKIE.fullmatch(cookie):
+        return None
+    secret = urlsafe_b64decode(cookie + "=")
+    return secret if encode(secret) == cookie else None

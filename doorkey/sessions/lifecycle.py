@@ -1,0 +1,123 @@
+"""The life of a session: start, open, touch, end.
+
+Called by web/session_interface.py (and later by the gate); calls the store and the keyring.
+What a store holds is sealed under a key that needs both a server key and the cookie's secret,
+with the record id as associated data, so records cannot be read or swapped in the store.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from doorkey import events
+from doorkey.clock import Clock, RandomBytes
+from doorkey.oauth.token import Token
+from doorkey.oauth.user_info import Identity
+from doorkey.sessions.ids import SessionIds
+from doorkey.sessions.record import TOUCH_SECONDS, Record
+from doorkey.sessions.seal import Keyring
+from doorkey.sessions.store import SessionStore, StoredRecord
+
+SWEEP_SECONDS = 600
+PURPOSE = "session record"
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """A live session as it was read: `version` is what an update must still find."""
+
+    ids: SessionIds
+    record: Record
+    version: int
+
+
+class Sessions:
+    """`idle` and `absolute` are seconds. Every method may raise `StoreUnavailable`."""
+
+    def __init__(
+        self, store: SessionStore, keyring: Keyring, *, idle: int, absolute: int, clock: Clock, random: RandomBytes
+    ):
+        self._store = store
+        self._keyring = keyring
+        self._idle = idle
+        self._absolute = absolute
+        self._clock = clock
+        self._random = random
+        self._next_sweep = 0.0
+
+    def start(self, identity: Identity, token: Token, *, label: str = "") -> OpenSession:
+        """A new session under new ids."""
+        now = self._clock()
+        ids = SessionIds.of(self._random(32))
+        record = Record(
+            identity=identity,
+            token=token,
+            created=now,
+            authenticated=now,
+            last_seen=now,
+            idle_ends=now + self._idle,
+            absolute_ends=now + self._absolute,
+            label=label,
+        )
+        self._store.create(self._stored(ids, record, version=0))
+        return OpenSession(ids, record, 0)
+
+    def open(self, session_secret: bytes) -> OpenSession | None:
+        """The live session of this secret; None when there is none, or it ended, or cannot be read."""
+        ids = SessionIds.of(session_secret)
+        stored = self._store.read(ids.record_id)
+        if stored is None:
+            return None
+        content = self._keyring.open(stored.sealed, purpose=PURPOSE, bound_to=ids.record_id, secret=ids.gate_secret)
+        record = Record.from_bytes(content) if content is not None else None
+        if record is None:
+            events.log(events.RECORD_UNREADABLE, level=logging.WARNING, session=ids.public_id)
+            return None
+        if not record.is_live(self._clock()):
+            self._store.delete(ids.record_id)
+            return None
+        return OpenSession(ids, record, stored.version)
+
+    def touch(self, session: OpenSession) -> None:
+        """Note that the session was used, at most once a minute.
+
+        When another request changed or ended the session meanwhile nothing is written, which is right.
+        """
+        now = self._clock()
+        if now - session.record.last_seen >= TOUCH_SECONDS:
+            record = session.record.seen(now, self._idle)
+            self._store.update(self._stored(session.ids, record, session.version))
+
+    def end(self, session_secret: bytes) -> bool:
+        """End the session of this secret, readable or not; whether there was one."""
+        return self._store.delete(SessionIds.of(session_secret).record_id)
+
+    def spend(self, name: str, *, seconds: int) -> bool:
+        """True exactly once for `name` within `seconds`.
+
+        Every sign-in passes here, so this is also where ended records are swept now and then.
+        """
+        now = self._clock()
+        self._sweep_when_due(now)
+        return self._store.mark_once(self._keyring.index_key("mark", name), now=now, ends=now + seconds)
+
+    def check_store(self) -> None:
+        """Raise `StoreUnavailable` unless sessions can be read and written."""
+        self._store.ping()
+
+    def _stored(self, ids: SessionIds, record: Record, version: int) -> StoredRecord:
+        identity = record.identity
+        sealed = self._keyring.seal(record.to_bytes(), purpose=PURPOSE, bound_to=ids.record_id, secret=ids.gate_secret)
+        sid = record.provider_sid
+        return StoredRecord(
+            record_id=ids.record_id,
+            version=version,
+            sealed=sealed,
+            ends=record.ends,
+            user_key=self._keyring.index_key("user", identity.provider, identity.sub),
+            sid_key=self._keyring.index_key("sid", identity.provider, sid) if sid else None,
+        )
+
+    def _sweep_when_due(self, now: float) -> None:
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_SECONDS
+            self._store.sweep(now)

@@ -1,0 +1,50 @@
+"""The record of one session: who signed in, with which token, and when it ends.
+
+Stored as msgpack inside a seal; decoding is typed, so whatever does not have this shape is
+refused as a whole and can never become code or a half-read session.
+"""
+
+import msgspec
+
+from doorkey.oauth.token import Token
+from doorkey.oauth.user_info import Identity
+
+TOUCH_SECONDS = 60
+"""Last-seen is written at most this often."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """All times are seconds since the epoch. `provider_sid` is the provider's name of its own session."""
+
+    identity: Identity
+    token: Token
+    created: float
+    authenticated: float
+    last_seen: float
+    idle_ends: float
+    absolute_ends: float
+    label: str = ""
+    provider_sid: str = ""
+
+    def is_live(self, now: float) -> bool:
+        return now < self.ends
+
+    @property
+    def ends(self) -> float:
+        """When the session is over unless it is used before."""
+        return min(self.idle_ends, self.absolute_ends)
+
+    def seen(self, now: float, idle_seconds: int) -> "Record":
+        """The same record after a request at `now`; the absolute end never moves."""
+        return msgspec.structs.replace(self, last_seen=now, idle_ends=now + idle_seconds)
+
+    def to_bytes(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "Record | None":
+        """None for anything that is not a record."""
+        try:
+            return msgspec.msgpack.decode(content, type=cls)
+        except (msgspec.DecodeError, RecursionError):
+            return None

@@ -1,0 +1,65 @@
+"""The interface of a session store. Every implementation passes `tests/contract/test_session_store.py`.
+
+A store sees sealed bytes, keyed hashes and times; it can neither read a session nor log in.
+Times are seconds since the epoch and come from the caller. Every method raises
+`StoreUnavailable` when the store cannot answer, and never pretends that nothing is there.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """`version` counts the updates; `user_key` and `sid_key` are keyed hashes to find sessions by."""
+
+    record_id: bytes
+    version: int
+    sealed: bytes
+    ends: float
+    user_key: bytes
+    sid_key: bytes | None = None
+
+
+class SessionStore(Protocol):
+    """Atomic building blocks; two processes may call any of them at the same moment."""
+
+    def create(self, record: StoredRecord) -> None:
+        """Store a new record."""
+
+    def read(self, record_id: bytes) -> StoredRecord | None:
+        """The record, ended or not; None when there is none."""
+
+    def update(self, record: StoredRecord) -> bool:
+        """Replace the record if it is still there with this `version`, which then grows by one.
+
+        False: it was changed or deleted meanwhile, and nothing was written. So a slow request
+        can neither bring back a session that was signed out nor undo a refresh.
+        """
+
+    def delete(self, record_id: bytes) -> bool:
+        """Delete the record; whether it was there."""
+
+    def delete_by_user(self, user_key: bytes) -> int:
+        """Delete all records of a user; how many."""
+
+    def delete_by_sid(self, sid_key: bytes) -> int:
+        """Delete all records of one session at the provider; how many."""
+
+    def list_by_user(self, user_key: bytes) -> list[StoredRecord]:
+        """All records of a user, ended ones included."""
+
+    def mark_once(self, mark: bytes, *, now: float, ends: float) -> bool:
+        """True for exactly one caller until `ends`; False for everybody else."""
+
+    def acquire_lease(self, name: bytes, owner: bytes, *, now: float, ends: float) -> bool:
+        """Hold `name` until `ends`, or hold it longer if `owner` has it; False when another has it."""
+
+    def release_lease(self, name: bytes, owner: bytes) -> None:
+        """Give `name` back if `owner` still holds it."""
+
+    def sweep(self, now: float) -> int:
+        """Delete what ended before `now`: records, marks, leases; how many records."""
+
+    def ping(self) -> None:
+        """Raise `StoreUnavailable` unless the store can be read and written."""

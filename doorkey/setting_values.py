@@ -1,0 +1,241 @@
+"""Parsers of single settings: text in, value out, `ValueError` with words for the operator.
+
+Called only by the table in settings.py. A parser accepts the empty text when the setting
+may be left out.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_basic_raw", "client_secret_post", "none")
+"""`client_secret_basic_raw` leaves out the form-encoding of RFC 6749 section 2.3.1, for servers that want it so."""
+
+OWN_PARAMETERS = frozenset(
+    [
+        "client_id",
+        "redirect_uri",
+        "response_type",
+        "response_mode",
+        "scope",
+        "state",
+        "nonce",
+        "code_challenge",
+        "code_challenge_method",
+    ]
+)
+EXAMPLE_KEY = "replace-this-with-32-random-characters-or-more"
+SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+DURATION = re.compile(r"([1-9]\d{0,8})([smhd]?)")
+SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Secret:
+    """Text that must not be seen: no repr, f-string, join or JSON dump shows it. `reveal()` does."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str):
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "Secret(****)"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def reveal(self) -> str:
+        return self._value
+
+
+def text(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("contains characters that cannot be printed")
+    return value
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(c for c in choices if c)}")
+        return value
+
+    return parse
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", value, re.ASCII) or not least <= int(value) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(value)
+
+    return parse
+
+
+def switch(value: str) -> bool:
+    if value not in ("on", "off"):
+        raise ValueError("must be on or off")
+    return value == "on"
+
+
+def duration(value: str) -> int:
+    """Seconds: a whole number with s, m, h or d behind it (seconds without)."""
+    match = DURATION.fullmatch(value)
+    if not match:
+        raise ValueError("must be a time such as 45s, 60m, 12h or 7d")
+    return int(match[1]) * SECONDS[match[2]]
+
+
+def provider_ids(value: str) -> tuple[str, ...]:
+    ids = _items(value)
+    for id in ids:
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", id):
+            raise ValueError(f"{id!r} is not a provider id: lower-case letters, digits and single hyphens")
+    if len(set(ids)) != len(ids):
+        raise ValueError("a provider id stands there twice")
+    return ids
+
+
+def secret_keys(value: str) -> tuple[Secret, ...]:
+    keys = _items(value)
+    for number, key in enumerate(keys, start=1):
+        if len(key) < 32:
+            raise ValueError(f"key {number} has {len(key)} characters; at least 32 random ones are needed")
+        if key == EXAMPLE_KEY or len(set(key)) < 8:
+            raise ValueError(f"key {number} is not random")
+    return tuple(Secret(key) for key in keys)
+
+
+def scope(value: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(value.split()))
+    for name in names:
+        if not SCOPE_TOKEN.fullmatch(name):
+            raise ValueError(f"{name!r} is not a scope name (RFC 6749 section 3.3)")
+    return names
+
+
+def authorization_params(value: str) -> tuple[tuple[str, str], ...]:
+    try:
+        pairs = tuple(parse_qsl(value, keep_blank_values=True, strict_parsing=bool(value)))
+    except ValueError:
+        raise ValueError("must be a query string such as prompt=consent&access_type=offline") from None
+    for name, _ in pairs:
+        if name in OWN_PARAMETERS:
+            raise ValueError(f"{name} is set by Doorkey itself")
+    return pairs
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` (a name or an address, without port) can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def host_of(url: str) -> str:
+    """The lower-case host of `url`, without port."""
+    return urlsplit(url).hostname or ""
+
+
+def endpoint(value: str) -> str:
+    """An absolute https URL, or http on loopback; no fragment, no credentials."""
+    if not value:
+        return value
+    if not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise ValueError("contains spaces or characters that a URL cannot have")
+    try:
+        parts = urlsplit(value)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("must be an absolute URL that starts with https://")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("must start with https:// (http is for this machine only)")
+    if parts.fragment or "#" in value or "@" in parts.netloc or "\\" in value:
+        raise ValueError("must have no fragment, no backslash and no user name")
+    return value
+
+
+def endpoints(value: str) -> tuple[str, ...]:
+    return tuple(endpoint(item) for item in _items(value))
+
+
+def issuer(value: str) -> str:
+    """Kept exactly as given, a trailing slash too (RFC 8414 section 2)."""
+    if "?" in value:
+        raise ValueError("must have no query")
+    return endpoint(value)
+
+
+def public_url(value: str) -> str:
+    """An origin: scheme, host and perhaps a port, lower case, no path."""
+    parts = urlsplit(endpoint(value))
+    if not value:
+        return value
+    if parts.path not in ("", "/") or parts.query:
+        raise ValueError("must have no path: Doorkey needs a host name of its own")
+    if not is_loopback(parts.hostname or "") and not HOST_NAME.fullmatch(parts.hostname or ""):
+        raise ValueError("is not a host name that browsers understand (use its xn-- form)")
+    default = {"http": 80, "https": 443}[parts.scheme]
+    port = "" if parts.port in (None, default) else f":{parts.port}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}{port}"
+
+
+def domain(value: str) -> str:
+    name = value.lower().removeprefix(".")
+    if name and (not HOST_NAME.fullmatch(name) or "." not in name):
+        raise ValueError("must be a domain such as example.com")
+    return name
+
+
+def host_patterns(value: str) -> tuple[str, ...]:
+    patterns = tuple(item.lower() for item in _items(value))
+    for pattern in patterns:
+        if not HOST_NAME.fullmatch(pattern.removeprefix("*.")):
+            raise ValueError(f"{pattern!r} is not a host name or *.suffix")
+    return patterns
+
+
+def networks(value: str) -> tuple[str, ...]:
+    for item in _items(value):
+        try:
+            ipaddress.ip_network(item, strict=False)
+        except ValueError:
+            raise ValueError(f"{item!r} is not an address or network such as 10.0.0.0/8") from None
+    return _items(value)
+
+
+def session_store(value: str) -> str:
+    if not value.startswith("sqlite:") or "\0" in value:
+        raise ValueError("must be sqlite: or sqlite:PATH")
+    return value
+
+
+def existing_file(value: str) -> str:
+    if value and not Path(value).is_file():
+        raise ValueError(f"there is no file {value}")
+    return value
+
+
+def proxy_url(value: str) -> str:
+    if value and urlsplit(value).scheme not in ("http", "https"):
+        raise ValueError("must be a URL such as http://proxy.example.com:3128")
+    return value
+
+
+def _items(value: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in value.split(",") if item.strip())

@@ -1,0 +1,15 @@
+"""Flask, and only what needs it.
+
+runtime.py            the collaborators of one app, and its public URL
+login.py              /login, /callback/<provider>
+account.py            /, /session
+logout.py             /logout, /logged-out
+ops.py                /healthz, /readyz
+problems.py           any error -> page or JSON, with the request id
+security.py           host check, request id, security headers, forged forms
+rate_limit.py         how often one address may begin a sign-in
+transactions.py       one sealed cookie per pending sign-in
+session_interface.py  flask.session over Doorkey's sessions
+asgi.py               the pages behind uvicorn
+mount.py              the development provider inside the same origin
+"""

@@ -1,0 +1,36 @@
+"""Signing out: a page that asks, a POST that ends the session in the store, a page that says so."""
+
+from flask import Blueprint, Response, make_response, render_template
+
+from doorkey import events
+from doorkey.web.security import redirect_to, refuse_forged_form
+from doorkey.web.session_interface import browser_session
+
+bp = Blueprint("logout", __name__)
+
+
+@bp.get("/logout")
+def ask() -> Response:
+    """A link or an image can only ever ask."""
+    current = browser_session().current
+    token = current.ids.csrf_token if current else ""
+    return make_response(render_template("sign_out.html", signed_in=current is not None, csrf_token=token))
+
+
+@bp.post("/logout")
+def sign_out() -> Response:
+    """Raises `ForgedRequest`; without a session there is nothing to end and nothing to protect."""
+    session = browser_session()
+    current = session.current
+    if current:
+        refuse_forged_form(current.ids)
+        session.end()
+        events.log(events.LOGOUT, provider=current.record.identity.provider, session=current.ids.public_id)
+    response = redirect_to("/logged-out")
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
+
+
+@bp.get("/logged-out")
+def signed_out() -> Response:
+    return make_response(render_template("signed_out.html"))

@@ -1,0 +1,64 @@
+"""How often one address may do something: a bucket per address that fills up again.
+
+Kept in memory, per process and bounded; it slows down a flood, and stops nobody for long.
+"""
+
+import ipaddress
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from doorkey.clock import Clock
+from doorkey.errors import TooManyRequests
+
+MOST_ADDRESSES = 10_000
+
+
+class RateLimit:
+    """`per_minute` at once, then as many per minute; 0 lets everything pass."""
+
+    def __init__(self, per_minute: int, clock: Clock):
+        self._per_minute = per_minute
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._left: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+
+    def spend(self, what: str, address: str) -> None:
+        """Take one. Raises `TooManyRequests` when none is left."""
+        if not self._per_minute:
+            return
+        key, now = (what, _network_of(address)), self._clock()
+        with self._lock:
+            left, since = self._left.pop(key, (float(self._per_minute), now))
+            left = min(self._per_minute, left + max(0.0, now - since) * self._per_minute / 60)
+            self._left[key] = (max(0.0, left - 1), now)
+            if len(self._left) > MOST_ADDRESSES:
+                self._left.popitem(last=False)
+        if left < 1:
+            raise TooManyRequests(f"{what} from {address}")
+
+
+def client_address(peer: str, forwarded_for: str, trusted: Sequence[str]) -> str:
+    """Who asks: the peer, or, when the peer is a trusted proxy, the last address that no trusted proxy has."""
+    hops = [hop.strip() for hop in forwarded_for.split(",")] if forwarded_for else []
+    address = peer
+    while hops and _is_in(address, trusted):
+        address = hops.pop()
+    return address
+
+
+def _is_in(address: str, networks: Sequence[str]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in ipaddress.ip_network(network, strict=False) for network in networks)
+
+
+def _network_of(address: str) -> str:
+    """An IPv6 customer has 2**64 addresses, so those count as one."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:64]
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address

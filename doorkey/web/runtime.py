@@ -1,0 +1,59 @@
+"""What the blueprints work with: one `Doorkey` per app, made by factory.py."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app, request
+
+from doorkey.clock import Clock, RandomBytes
+from doorkey.errors import UnknownProvider
+from doorkey.oauth.http import Transport
+from doorkey.oauth.provider import Provider
+from doorkey.sessions.lifecycle import Sessions
+from doorkey.settings import Settings
+from doorkey.web.rate_limit import RateLimit
+from doorkey.web.transactions import Transactions
+
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9.-]+?)\.?(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True)
+class Doorkey:
+    settings: Settings
+    providers: Mapping[str, Provider]
+    transport: Transport
+    sessions: Sessions
+    transactions: Transactions
+    rate_limit: RateLimit
+    clock: Clock
+    random: RandomBytes
+
+    def provider(self, id: str) -> Provider:
+        """Raises `UnknownProvider`."""
+        if id not in self.providers:
+            raise UnknownProvider()
+        return self.providers[id].at(public_url())
+
+
+def doorkey() -> Doorkey:
+    """The collaborators of the app that serves this request."""
+    return cast(Doorkey, current_app.extensions["doorkey"])
+
+
+def request_host() -> tuple[str, int | None]:
+    """Name (lower case, no trailing dot) and port of the Host header; an empty name when it is odd."""
+    match = _HOST.fullmatch(request.environ.get("HTTP_HOST", ""))
+    if not match:
+        return "", None
+    return match["name"].lower(), int(match["port"]) if match["port"] else None
+
+
+def public_url() -> str:
+    """The origin that every absolute URL is built from: a setting, never the Host header.
+
+    In development it is loopback on whatever port the browser used, so that any server works.
+    """
+    configured = doorkey().settings.public_url
+    return configured or f"http://127.0.0.1:{request_host()[1] or 80}"

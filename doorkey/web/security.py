@@ -1,0 +1,100 @@
+"""What holds for every request and every answer: request id, host, headers, forged forms."""
+
+import hmac
+import logging
+import secrets
+import time
+from urllib.parse import quote
+
+from flask import Flask, Response, g, request
+
+from doorkey import events
+from doorkey.errors import ForeignHost, ForgedRequest
+from doorkey.http_headers import FOREVER, security_headers
+from doorkey.sessions.ids import SessionIds
+from doorkey.setting_values import host_of, is_loopback
+from doorkey.web.runtime import doorkey, public_url, request_host
+
+ANY_HOST = frozenset({"/healthz", "/readyz"})
+"""Probes come by address, not by name."""
+
+
+def init_app(app: Flask) -> None:
+    """Runs before and after every view, errors included."""
+    app.before_request(_name_request)
+    app.before_request(_check_host)
+    app.after_request(_finish)
+
+
+def _name_request() -> None:
+    g.started = time.monotonic()
+    events.request_id.set(secrets.token_hex(8))
+
+
+def _check_host() -> Response | None:
+    """Only the public URL's host, and on loopback its other names by a redirect."""
+    if request.path in ANY_HOST or request.path.startswith("/static/"):
+        return None
+    name, port = request_host()
+    canonical = public_url()
+    default = 443 if canonical.startswith("https") else 80
+    if f"{name}:{port or default}" == _name_and_port(canonical, default):
+        return None
+    same_port = canonical.endswith(f":{port}") or (port in (None, default) and canonical.count(":") == 1)
+    if request.method == "GET" and is_loopback(name) and is_loopback(host_of(canonical)) and same_port:
+        query = "?" + quote(request.query_string, safe="/%:@!$&'()*+,;=~-._?") if request.query_string else ""
+        return redirect_to(canonical + quote(request.path) + query, 302)
+    raise ForeignHost(f"Host is {events.clean_text(request.environ.get('HTTP_HOST', ''))}")
+
+
+def _name_and_port(url: str, default: int) -> str:
+    authority = url.partition("://")[2]
+    return authority if authority.rpartition("]")[2].count(":") == 1 else f"{authority}:{default}"
+
+
+def redirect_to(location: str, status: int = 303) -> Response:
+    """A redirect to a URL that Doorkey made; werkzeug's own would rewrite it."""
+    response = Response(status=status)
+    response.headers["Location"] = location
+    return response
+
+
+def refuse_forged_form(ids: SessionIds) -> None:
+    """For every POST that changes something. Raises `ForgedRequest`.
+
+    The token proves a page of this session; Origin and Sec-Fetch-Site are what browsers add.
+    """
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+    if origin not in (None, public_url()) or site not in (None, "same-origin", "none"):
+        raise ForgedRequest("the form comes from another site")
+    given = request.form.get("csrf_token", "")
+    if not hmac.compare_digest(given.encode("utf-8", "replace"), ids.csrf_token.encode()):
+        raise ForgedRequest("the form has no or another token")
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = events.request_id.get()
+    is_asset = request.path.startswith("/static/") and response.status_code in (200, 304)
+    secure = doorkey().settings.public_url.startswith("https://")
+    for name, value in security_headers(response.content_type or "", secure=secure).items():
+        response.headers.setdefault(name, value)
+    if is_asset:
+        response.headers["Cache-Control"] = FOREVER if "v" in request.args else "no-cache"
+    else:
+        response.headers["Cache-Control"] = "no-store"
+        response.vary.add("Cookie")
+    if not is_asset and request.path not in ANY_HOST:
+        _log_request(response)
+    return response
+
+
+def _log_request(response: Response) -> None:
+    """Path without query: codes and states travel there."""
+    events.log(
+        events.REQUEST,
+        level=logging.INFO,
+        method=request.method,
+        path=request.path,
+        status=response.status_code,
+        milliseconds=round((time.monotonic() - g.started) * 1000, 1),
+    )
