@@ -23,6 +23,7 @@ REDIRECT_REJECTED = "redirect_rejected"
 REQUEST_REFUSED = "request_refused"
 STORE_FAILED = "store_failed"
 RECORD_UNREADABLE = "record_unreadable"
+PROBLEM = "problem"
 UNEXPECTED_ERROR = "unexpected_error"
 
 LONGEST_VALUE = 500

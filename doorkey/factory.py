@@ -127,7 +127,7 @@ def _dev_provider(client: Client) -> Provider:
     given = ProviderSettings(
         id=DEV_PROVIDER_ID,
         preset="",
-        label="the development provider",
+        label="Development provider",
         issuer="/",
         authorization_endpoint="/oauth/authorize",
         token_endpoint="/oauth/token",  # noqa: S106

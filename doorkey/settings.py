@@ -62,14 +62,14 @@ class Settings:
 
     public_url: str = setting("PUBLIC_URL", "", values.public_url, "The URL people open; every absolute URL is built from it")
     providers: tuple[ProviderSettings, ...] = setting("PROVIDERS", "", values.provider_ids, "Provider ids, comma separated; each needs DOORKEY_PROVIDER_<ID>_* settings")
-    secret_key: tuple[Secret, ...] = setting("SECRET_KEY", "", values.secret_keys, "At least 32 random characters; several, comma separated: the first seals, all open")
+    secret_key: tuple[Secret, ...] = setting("SECRET_KEY", "", values.secret_keys, "At least 32 random characters; several, comma separated: the first seals, all open; on loopback one is made")
     session_store: str = setting("SESSION_STORE", "sqlite:", values.session_store, "sqlite:PATH; sqlite: alone is a file in the instance folder")
     session_idle: int = setting("SESSION_IDLE", "60m", values.duration, "A session ends after this long without a request")
     session_absolute: int = setting("SESSION_ABSOLUTE", "12h", values.duration, "A session ends this long after sign-in, whatever happens")
     cookie_domain: str = setting("COOKIE_DOMAIN", "", values.domain, "Parent domain of the gate cookie; none is set when empty")
     allowed_hosts: tuple[str, ...] = setting("ALLOWED_HOSTS", "", values.host_patterns, "Hosts that ?next= may lead to besides Doorkey: app.example.com, *.apps.example.com")
     trusted_proxies: tuple[str, ...] = setting("TRUSTED_PROXIES", "", values.networks, "Networks of reverse proxies whose X-Forwarded-For is believed")
-    rate_limit: int = setting("RATE_LIMIT", "60", values.whole_number(0, 1_000_000), "Sign-ins begun, and callbacks, per minute and address; 0: no limit")
+    rate_limit: int = setting("RATE_LIMIT", "60", values.whole_number(0, 1_000_000), "Sign-ins begun, and callbacks, per minute and address, twice as many in a burst; 0: no limit")
     ca_bundle: str = setting("CA_BUNDLE", "", values.existing_file, "PEM file of authorities for calls to providers; the usual ones when empty")
     http_proxy: str = setting("HTTP_PROXY", "", values.proxy_url, "Proxy for calls to providers; the environment's own are ignored")
     log_format: str = setting("LOG_FORMAT", "auto", values.one_of("auto", "json", "text"), "json or text; auto: text in development, else json")
@@ -106,6 +106,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     reader.refuse_unknown()
     if not reader.problems:
         reader.problems.extend(_cross_check(settings))
+    if not settings.development and environ.get("FLASK_DEBUG", "0") not in ("", "0"):
+        reader.problems.append("FLASK_DEBUG is set: its debugger runs code for anybody who finds it")
     if reader.problems:
         raise SettingsError(reader.problems)
     return settings
@@ -212,7 +214,7 @@ def _cross_check(settings: Settings) -> Iterator[str]:
         yield "DOORKEY_PROVIDERS is missing: with a public URL at least one provider must be configured"
     if not settings.public_url:
         yield "DOORKEY_PUBLIC_URL is missing: redirect URIs are built from it, such as https://login.example.com"
-    if not settings.secret_key:
+    if not settings.secret_key and not values.is_loopback(values.host_of(settings.public_url)):
         yield 'DOORKEY_SECRET_KEY is missing: make one with  python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
     yield from _check_cookie_domain(settings)
 

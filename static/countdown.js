@@ -52,7 +52,7 @@
         return;
       }
       clock.textContent = compact(Math.ceil(left));
-      clock.dataset.ticking = "";
+      clock.dataset.ticking = left > 86400 ? "days" : "";
       const toNextSecond = (left - Math.ceil(left) + 1) * 1000;
       timer = setTimeout(draw, Math.max(20, toNextSecond));
     }

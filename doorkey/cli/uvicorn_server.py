@@ -6,6 +6,7 @@ X-Forwarded-* (Doorkey reads those itself, after it looked at the peer).
 
 import contextlib
 import os
+import signal
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -48,6 +49,8 @@ def run(app: Any, *, host: str, port: int, announce: Callable[[], None], workers
         Multiprocess(config, sockets=[listening]).run()
         return
     server = _AnnouncingServer(config, announce)
+    # uvicorn stops gracefully and then raises the signal again; stopping when asked is not a failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

@@ -27,7 +27,7 @@ class InProcessAdapter(BaseAdapter):
             path=request.path_url,
             base_url=str(request.url).split("/oauth/")[0],
             method=request.method or "GET",
-            headers={name: str(value) for name, value in request.headers.items()},
+            headers=[(name, str(value)) for name, value in request.headers.items()],
             data=body if isinstance(body, bytes) else str(body).encode(),
             environ_base={"REMOTE_ADDR": "127.0.0.1"},
         )

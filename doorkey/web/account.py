@@ -20,8 +20,8 @@ def home() -> Response:
     current = browser_session().current
     if current is None:
         return make_response(render_template("sign_in.html", providers=provider_buttons()))
-    view = account_view(current.record, provider_label(current.record), doorkey().clock(), current.ids.csrf_token)
-    return make_response(render_template("home.html", account=view))
+    view = account_view(current.record, provider_label(current.record), doorkey().clock())
+    return make_response(render_template("home.html", account=view, csrf_token=current.ids.csrf_token))
 
 
 @bp.get("/session")
@@ -79,7 +79,7 @@ class Expiry:
     issued_text: str
 
 
-def account_view(record: Record, label: str, now: float, csrf_token: str) -> dict[str, Any]:
+def account_view(record: Record, label: str, now: float) -> dict[str, Any]:
     """What templates/home.html shows of `record` at `now`."""
     identity, token = record.identity, record.token
     return {
@@ -89,8 +89,7 @@ def account_view(record: Record, label: str, now: float, csrf_token: str) -> dic
         "groups": identity.groups,
         "provider_label": label,
         "scopes": scope_rows(token),
-        "asked_count": len(token.scope_asked),
-        "granted_count": len(token.scope_granted),
+        "scope_summary": scope_summary(token),
         "scope_note": ""
         if token.scope_confirmed
         else "The provider did not say what it granted, which means: as asked.",
@@ -106,7 +105,6 @@ def account_view(record: Record, label: str, now: float, csrf_token: str) -> dic
             )
             for name, value in ((f"{prefix}_iso", iso(moment)), (f"{prefix}_text", moment_text(moment)))
         },
-        "csrf_token": csrf_token,
     }
 
 
@@ -115,6 +113,15 @@ def scope_rows(token: Token) -> list[ScopeRow]:
     asked, granted = set(token.scope_asked), set(token.scope_granted)
     names = dict.fromkeys((*token.scope_asked, *token.scope_granted))
     return [ScopeRow(name, name in asked, name in granted) for name in names]
+
+
+def scope_summary(token: Token) -> str:
+    """`2 of 3 granted`, and what came unasked."""
+    asked, granted = set(token.scope_asked), set(token.scope_granted)
+    unasked = len(granted - asked)
+    if not asked:
+        return f"{unasked} granted"
+    return f"{len(granted & asked)} of {len(asked)} granted" + (f", {unasked} more unasked" if unasked else "")
 
 
 def expiry_view(token: Token, now: float) -> Expiry:

@@ -47,7 +47,7 @@ class DoorkeyAsgi:
             return
         try:
             checked = _checked(scope)
-            body = await asyncio.wait_for(_read_body(receive), BODY_SECONDS)
+            body = await asyncio.wait_for(_read_body(receive), BODY_SECONDS) if _has_body(scope) else b""
         except Refused as refused:
             await _refuse(send, refused)
             return
@@ -69,6 +69,10 @@ def _checked(scope: Message) -> Message:
     kept = [(name, value) for name, value in headers if b"_" not in name]
     query = quote(scope["query_string"], safe=bytes(range(0x21, 0x7F)))
     return {**scope, "headers": kept, "query_string": query.encode("ascii")}
+
+
+def _has_body(scope: Message) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
 
 
 async def _read_body(receive: Receive) -> bytes:

@@ -26,7 +26,7 @@ def init_app(app: Flask) -> None:
 
 def _known(error: DoorkeyError) -> Response:
     level = logging.ERROR if error.status >= 500 and not isinstance(error, ProviderError) else logging.WARNING
-    event = events.REQUEST_REFUSED if isinstance(error, RequestRefused) else "problem"
+    event = events.REQUEST_REFUSED if isinstance(error, RequestRefused) else events.PROBLEM
     events.log(event, level=level, code=error.code, step=error.step, detail=error.detail, provider=error.provider_error)
     return render(error)
 

@@ -15,10 +15,11 @@ MOST_ADDRESSES = 10_000
 
 
 class RateLimit:
-    """`per_minute` at once, then as many per minute; 0 lets everything pass."""
+    """`per_minute` in the long run and twice as many in a burst; 0 lets everything pass."""
 
     def __init__(self, per_minute: int, clock: Clock):
         self._per_minute = per_minute
+        self._most = 2.0 * per_minute
         self._clock = clock
         self._lock = threading.Lock()
         self._left: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
@@ -29,8 +30,8 @@ class RateLimit:
             return
         key, now = (what, _network_of(address)), self._clock()
         with self._lock:
-            left, since = self._left.pop(key, (float(self._per_minute), now))
-            left = min(self._per_minute, left + max(0.0, now - since) * self._per_minute / 60)
+            left, since = self._left.pop(key, (self._most, now))
+            left = min(self._most, left + max(0.0, now - since) * self._per_minute / 60)
             self._left[key] = (max(0.0, left - 1), now)
             if len(self._left) > MOST_ADDRESSES:
                 self._left.popitem(last=False)

@@ -4,7 +4,7 @@ import hmac
 import logging
 import secrets
 import time
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from flask import Flask, Response, g, request
 
@@ -12,7 +12,7 @@ from doorkey import events
 from doorkey.errors import ForeignHost, ForgedRequest
 from doorkey.http_headers import FOREVER, security_headers
 from doorkey.sessions.ids import SessionIds
-from doorkey.setting_values import host_of, is_loopback
+from doorkey.setting_values import is_loopback
 from doorkey.web.runtime import doorkey, public_url, request_host
 
 ANY_HOST = frozenset({"/healthz", "/readyz"})
@@ -35,21 +35,16 @@ def _check_host() -> Response | None:
     """Only the public URL's host, and on loopback its other names by a redirect."""
     if request.path in ANY_HOST or request.path.startswith("/static/"):
         return None
+    canonical = urlsplit(public_url())
+    default = 443 if canonical.scheme == "https" else 80
     name, port = request_host()
-    canonical = public_url()
-    default = 443 if canonical.startswith("https") else 80
-    if f"{name}:{port or default}" == _name_and_port(canonical, default):
+    wanted, given = (canonical.hostname or "", canonical.port or default), (name.strip("[]"), port or default)
+    if given == wanted:
         return None
-    same_port = canonical.endswith(f":{port}") or (port in (None, default) and canonical.count(":") == 1)
-    if request.method == "GET" and is_loopback(name) and is_loopback(host_of(canonical)) and same_port:
+    if request.method == "GET" and given[1] == wanted[1] and is_loopback(given[0]) and is_loopback(wanted[0]):
         query = "?" + quote(request.query_string, safe="/%:@!$&'()*+,;=~-._?") if request.query_string else ""
-        return redirect_to(canonical + quote(request.path) + query, 302)
+        return redirect_to(public_url() + quote(request.path) + query, 302)
     raise ForeignHost(f"Host is {events.clean_text(request.environ.get('HTTP_HOST', ''))}")
-
-
-def _name_and_port(url: str, default: int) -> str:
-    authority = url.partition("://")[2]
-    return authority if authority.rpartition("]")[2].count(":") == 1 else f"{authority}:{default}"
 
 
 def redirect_to(location: str, status: int = 303) -> Response:
@@ -62,10 +57,11 @@ def redirect_to(location: str, status: int = 303) -> Response:
 def refuse_forged_form(ids: SessionIds) -> None:
     """For every POST that changes something. Raises `ForgedRequest`.
 
-    The token proves a page of this session; Origin and Sec-Fetch-Site are what browsers add.
+    The token proves a page of this session; Origin and Sec-Fetch-Site are what browsers add. Origin
+    is `null` on our own forms, because our pages have the referrer policy no-referrer.
     """
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-    if origin not in (None, public_url()) or site not in (None, "same-origin", "none"):
+    if origin not in (None, "null", public_url()) or site not in (None, "same-origin", "none"):
         raise ForgedRequest("the form comes from another site")
     given = request.form.get("csrf_token", "")
     if not hmac.compare_digest(given.encode("utf-8", "replace"), ids.csrf_token.encode()):

@@ -1,0 +1,56 @@
+# Doorkey: `make run` starts it, `make test` checks everything. Both bring what they need.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint unit chromium clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-input
+
+help: ## This list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
+
+run: $(VENV)/runtime.stamp ## Start Doorkey on http://127.0.0.1:8000 (PORT changes it)
+	@exec $(BIN)/python app.py
+
+test: lint unit ## Linters, types, all tests, browser included
+
+lint: $(VENV)/dev.stamp
+	@echo "== ruff and mypy"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+unit: $(VENV)/dev.stamp chromium
+	@echo "== pytest"
+	@$(BIN)/python -m pytest
+
+# Debian's Chromium for the browser tests, installed when it is missing and we may.
+chromium:
+	@if command -v chromium >/dev/null 2>&1; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "== installing Debian's chromium for the browser tests"; \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; \
+	else \
+		echo "The browser tests need Chromium. Install Debian's package:  sudo apt-get install chromium"; exit 1; \
+	fi
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Doorkey needs Python 3.11 or newer; none was found."; exit 1; }
+	@echo "== making a virtual environment in $(VENV), the first time only"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python cannot make virtual environments here. On Debian:  sudo apt-get install python3-venv"; exit 1; }
+
+$(VENV)/runtime.stamp: requirements.txt | $(BIN)/python
+	@echo "== installing requirements.txt"
+	@$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements.txt requirements-dev.txt | $(BIN)/python
+	@echo "== installing requirements-dev.txt"
+	@$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@ $(VENV)/runtime.stamp
+
+clean: ## Remove the virtual environment and caches; sessions and keys stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
