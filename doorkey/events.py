@@ -47,7 +47,7 @@ def fingerprint(secret: str) -> str:
 def clean_text(text: object, *, secrets: tuple[str, ...] = (), limit: int = 200) -> str:
     """Foreign text fit to be shown: `secrets` masked, control characters gone, at most `limit`."""
     shown = str(text)
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):  # one may be part of another
         if secret:
             shown = shown.replace(secret, "****")
     shown = "".join(c if c.isprintable() else " " for c in shown).strip()
@@ -86,6 +86,10 @@ def _entry(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
 
 
 def _short(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _short(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_short(inner) for inner in value]
     if isinstance(value, str) and len(value) > LONGEST_VALUE:
         return value[: LONGEST_VALUE - 1] + "…"
     return value
@@ -106,4 +110,5 @@ class TextLines(logging.Formatter):
         traceback = entry.pop("traceback", "")
         head = f"{entry.pop('time')} {entry.pop('level'):7} {entry.pop('event')}"
         pairs = " ".join(f"{name}={json.dumps(value, default=str)}" for name, value in entry.items())
-        return f"{head} {pairs}" + (f"\n{traceback}" if traceback else "")
+        # Indented, so that a line inside an exception's text cannot pass for one of ours.
+        return f"{head} {pairs}" + "".join(f"\n    {line}" for line in traceback.splitlines())

@@ -7,7 +7,6 @@ import secrets
 from pathlib import Path
 
 from flask import Flask
-from requests.adapters import BaseAdapter
 
 from doorkey import events, paths
 from doorkey import settings as settings_module
@@ -18,12 +17,12 @@ from doorkey.devprovider.users import Client
 from doorkey.errors import SettingsError
 from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
-from doorkey.sessions.key_file import load_or_make_key
+from doorkey.sessions.key_file import KEY_FILE, load_or_make_key
 from doorkey.sessions.lifecycle import Sessions
 from doorkey.sessions.seal import Keyring
 from doorkey.sessions.sqlite_store import SqliteStore
 from doorkey.sessions.store import SessionStore
-from doorkey.setting_values import Secret
+from doorkey.setting_values import Secret, local_url
 from doorkey.settings import ProviderSettings, Settings
 from doorkey.web import account, login, logout, ops, problems, security
 from doorkey.web.asgi import DoorkeyAsgi
@@ -55,6 +54,7 @@ def create_app(
 
     app = Flask("doorkey", template_folder=str(paths.TEMPLATES), static_folder=str(paths.STATIC))
     app.config.update(MAX_CONTENT_LENGTH=64 * 1024, MAX_FORM_PARTS=50, SESSION_REFRESH_EACH_REQUEST=False)
+    app.url_map.merge_slashes = False  # its redirects would be built from whatever path was asked for
     app.jinja_env.globals.update(asset=paths.asset, development=settings.development)
 
     secure = settings.public_url.startswith("https://")
@@ -71,7 +71,7 @@ def create_app(
     app.extensions["doorkey"] = Doorkey(
         settings=settings,
         providers=providers,
-        transport=transport or Transport(ca_bundle=settings.ca_bundle, proxy=settings.http_proxy, adapters=adapters),
+        transport=transport or _transport(settings, adapters),
         sessions=sessions,
         transactions=Transactions(keyring, secure=secure, clock=clock),
         rate_limit=RateLimit(settings.rate_limit, clock),
@@ -97,11 +97,21 @@ def _server_keys(settings: Settings) -> list[bytes]:
     if settings.secret_key:
         return [key.reveal().encode() for key in settings.secret_key]
     try:
-        return [load_or_make_key(settings.instance)]
+        key = load_or_make_key(settings.instance)
     except OSError as error:
-        raise SettingsError(
-            [f"DOORKEY_INSTANCE: cannot keep a key in {settings.instance}: {error.strerror}"]
-        ) from error
+        problem = f"DOORKEY_INSTANCE: cannot keep a key in {settings.instance}: {error.strerror}"
+        raise SettingsError([problem]) from error
+    if len(key) < 32:
+        path = settings.instance / KEY_FILE
+        raise SettingsError([f"DOORKEY_INSTANCE: {path} is damaged; delete it to get a new key"])
+    return [key]
+
+
+def _transport(settings: Settings, adapters: dict[str, InProcessAdapter]) -> Transport:
+    try:
+        return Transport(ca_bundle=settings.ca_bundle, proxy=settings.http_proxy, adapters=adapters)
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsError([f"DOORKEY_CA_BUNDLE: {settings.ca_bundle} has no certificates in it"]) from error
 
 
 def _sqlite_path(settings: Settings) -> Path:
@@ -109,12 +119,12 @@ def _sqlite_path(settings: Settings) -> Path:
     return Path(chosen) if chosen else settings.instance / "sessions.sqlite3"
 
 
-def _providers(settings: Settings, app: Flask, clock: Clock) -> tuple[dict[str, Provider], dict[str, BaseAdapter]]:
+def _providers(settings: Settings, app: Flask, clock: Clock) -> tuple[dict[str, Provider], dict[str, InProcessAdapter]]:
     """The configured providers; without any, the development provider, mounted in `app` and asked in process."""
     if not settings.development:
         return {given.id: Provider.from_settings(given) for given in settings.providers}, {}
     secret = settings.dev_client_secret.reveal() or secrets.token_urlsafe(32)
-    callback = f"http://127.0.0.1:{settings.port}/callback/{DEV_PROVIDER_ID}"
+    callback = f"{local_url(settings.host, settings.port)}/callback/{DEV_PROVIDER_ID}"
     client = Client(settings.dev_client_id, secret, (callback, *settings.dev_redirect_uris))
     provider_app = create_provider_app(DevProvider([client], anywhere=settings.insecure_dev_provider), clock=clock)
     app.wsgi_app = mount(app.wsgi_app, provider_app)  # type: ignore[method-assign, assignment]

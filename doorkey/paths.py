@@ -1,4 +1,4 @@
-"""Where templates and static files are: beside the package in a checkout, inside it once installed."""
+"""Files and folders: where templates and static files are, and how a private folder is made."""
 
 import functools
 import hashlib
@@ -12,6 +12,7 @@ def _find(name: str) -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / name
 
 
+# Beside the package in a checkout, inside it once installed.
 TEMPLATES = _find("templates")
 STATIC = _find("static")
 
@@ -21,3 +22,10 @@ def asset(name: str) -> str:
     """The URL path of a static file, with its content in the name so that it may be cached for ever."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?v={digest}"
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make `folder` and what is missing above it, for this user only. Raises `OSError`."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)

@@ -144,6 +144,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def local_url(host: str, port: int) -> str:
+    """The origin of a server that listens on `host`, as this machine reaches it."""
+    return f"http://[{host}]:{port}" if ":" in host and is_loopback(host) else f"http://127.0.0.1:{port}"
+
+
 def host_of(url: str) -> str:
     """The lower-case host of `url`, without port."""
     return urlsplit(url).hostname or ""
@@ -232,7 +237,7 @@ def existing_file(value: str) -> str:
 
 
 def proxy_url(value: str) -> str:
-    if value and urlsplit(value).scheme not in ("http", "https"):
+    if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
         raise ValueError("must be a URL such as http://proxy.example.com:3128")
     return value
 

@@ -8,6 +8,7 @@ compares. Parsers live in `setting_values.py`, the rules between settings in `_c
 Called by factory.py and the command line; calls nothing but the other words.
 """
 
+import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
@@ -83,6 +84,11 @@ class Settings:
     insecure_dev_provider: bool = setting("INSECURE_DEV_PROVIDER", "off", values.switch, "Let the development provider answer beyond this machine (containers)")
 
     @property
+    def own_url(self) -> str:
+        """Where people open Doorkey; in development, this machine on the port it listens on."""
+        return self.public_url or values.local_url(self.host, self.port)
+
+    @property
     def development(self) -> bool:
         """Nothing about the outside is configured: loopback, development provider, generated keys."""
         return not self.providers and not self.public_url
@@ -101,52 +107,61 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     environ = os.environ if environ is None else environ
     reader = _Reader(environ)
     settings = reader.read(Settings, PREFIX)
-    ids = values.provider_ids(reader.raw(PREFIX + "PROVIDERS") or "") if not reader.problems else ()
-    settings = replace(settings, providers=tuple(reader.provider(id) for id in ids))
+    settings = replace(settings, providers=tuple(reader.provider(id) for id in reader.provider_ids))
     reader.refuse_unknown()
-    if not reader.problems:
-        reader.problems.extend(_cross_check(settings))
-    if not settings.development and environ.get("FLASK_DEBUG", "0") not in ("", "0"):
-        reader.problems.append("FLASK_DEBUG is set: its debugger runs code for anybody who finds it")
+    for involved, sentence in _cross_check(settings, debug=environ.get("FLASK_DEBUG", "0") not in ("", "0")):
+        if not reader.failed & set(involved):  # what is wrong with those was said already
+            reader.problems.append(sentence)
     if reader.problems:
         raise SettingsError(reader.problems)
     return settings
 
 
 class _Reader:
-    """Collects values and problems; knows which names were asked for."""
+    """Collects values and problems; `failed` are the names (without prefix) of values that did not parse."""
 
     def __init__(self, environ: Mapping[str, str]):
         self.problems: list[str] = []
+        self.failed: set[str] = set()
+        self._texts: dict[str, str | None] = {}
         self._known = {PREFIX + "CONFIG"}
-        self._given = self._read_file(environ) | {k: v for k, v in environ.items() if k.startswith(PREFIX)}
-        for name in UNPREFIXED:
-            if name in environ:
-                self._given.setdefault(PREFIX + name, environ[name])
+        unprefixed = {PREFIX + name: environ[name] for name in UNPREFIXED if name in environ}
+        prefixed = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+        self._given = self._read_file(environ.get(PREFIX + "CONFIG", "")) | unprefixed | prefixed
 
-    def _read_file(self, environ: Mapping[str, str]) -> dict[str, str]:
-        chosen = environ.get(PREFIX + "CONFIG")
+    def _read_file(self, chosen: str) -> dict[str, str]:
         path = Path(chosen or "config.env")
-        if not path.exists():
-            if chosen:
-                self.problems.append(f"{PREFIX}CONFIG: there is no file {chosen}")
+        if not chosen and not path.exists():
+            return {}
+        try:
+            content = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            self.problems.append(f"{PREFIX}CONFIG: there is no file {path}")
+            return {}
+        except (OSError, UnicodeDecodeError) as error:
+            self.problems.append(f"{PREFIX}CONFIG: cannot read {path}: {_reason(error)}")
             return {}
         found: dict[str, str] = {}
-        with path.open(encoding="utf-8") as stream:
-            for line in parse_stream(stream):
-                if line.error or (line.key and line.value is None):
-                    self.problems.append(f"{path} line {line.original.line}: not of the form NAME=value")
-                elif line.key and line.key.startswith(PREFIX):
-                    found[line.key] = line.value or ""
-                elif line.key and line.key in UNPREFIXED:
-                    found[PREFIX + line.key] = line.value or ""
-                elif line.key:
-                    self.problems.append(f"{path} line {line.original.line}: {line.key} is not a setting")
+        for line in parse_stream(io.StringIO(content)):
+            written = line.original.string
+            number = line.original.line + written[: len(written) - len(written.lstrip())].count("\n")
+            name = PREFIX + line.key if line.key in UNPREFIXED else line.key
+            if line.error or (name and line.value is None):
+                self.problems.append(f"{path} line {number}: not of the form NAME=value")
+            elif name and not name.startswith(PREFIX):
+                self.problems.append(f"{path} line {number}: {name} is not a setting")
+            elif name:
+                found[name] = line.value or ""
         return found
 
     def raw(self, name: str) -> str | None:
         """The text given for `name`, directly or through `<name>_FILE`; None when not given."""
-        self._known |= {name, name + "_FILE"}
+        if name not in self._texts:
+            self._known |= {name, name + "_FILE"}
+            self._texts[name] = self._find(name)
+        return self._texts[name]
+
+    def _find(self, name: str) -> str | None:
         value, file = self._given.get(name), self._given.get(name + "_FILE")
         if file is None:
             return value
@@ -156,7 +171,13 @@ class _Reader:
             return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             self.problems.append(f"{name}_FILE: cannot read {file}: {_reason(error)}")
+            self.failed.add(name.removeprefix(PREFIX))
             return None
+
+    @property
+    def provider_ids(self) -> tuple[str, ...]:
+        """The ids of `PROVIDERS`; none when that was refused."""
+        return () if "PROVIDERS" in self.failed else values.provider_ids(self.raw(PREFIX + "PROVIDERS") or "")
 
     def read(self, table: type[T], prefix: str, defaults: Mapping[str, str] | None = None, **given: Any) -> T:
         """Fill `table` from `<prefix><NAME>`; a value that does not parse is a problem, not an exception."""
@@ -169,6 +190,7 @@ class _Reader:
                 found[row.name] = row.metadata["parse"](fallback if text is None else text.strip())
             except ValueError as error:
                 self.problems.append(f"{name}: {error}")
+                self.failed.add(name.removeprefix(PREFIX))
                 found[row.name] = row.metadata["parse"](row.metadata["default"])
         return table(**found)
 
@@ -196,34 +218,42 @@ def _reason(error: Exception) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
 
 
-def _cross_check(settings: Settings) -> Iterator[str]:
-    """The rules between settings, each a sentence that says what to do."""
+def _cross_check(settings: Settings, *, debug: bool) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The rules between settings: the names a rule looks at, and a sentence that says what to do."""
     if settings.session_absolute < settings.session_idle:
-        yield "DOORKEY_SESSION_ABSOLUTE must not be shorter than DOORKEY_SESSION_IDLE"
+        names = ("SESSION_ABSOLUTE", "SESSION_IDLE")
+        yield names, "DOORKEY_SESSION_ABSOLUTE must not be shorter than DOORKEY_SESSION_IDLE"
     if settings.development:
-        if not values.is_loopback(settings.host) and not settings.insecure_dev_provider:
-            yield (
-                f"DOORKEY_HOST: {settings.host} is reachable from other machines, and without DOORKEY_PROVIDERS "
-                "anybody could sign in through the development provider. Configure a provider, or, inside a "
-                "container whose port is published on loopback only, set DOORKEY_INSECURE_DEV_PROVIDER=on"
-            )
-        if settings.cookie_domain:
-            yield "DOORKEY_COOKIE_DOMAIN needs DOORKEY_PUBLIC_URL"
+        yield from _check_development(settings)
         return
+    if debug:
+        yield ("PUBLIC_URL", "PROVIDERS"), "FLASK_DEBUG is set: its debugger runs code for anybody who finds it"
     if not settings.providers:
-        yield "DOORKEY_PROVIDERS is missing: with a public URL at least one provider must be configured"
+        yield ("PROVIDERS",), "DOORKEY_PROVIDERS is missing: with a public URL at least one provider must be configured"
     if not settings.public_url:
-        yield "DOORKEY_PUBLIC_URL is missing: redirect URIs are built from it, such as https://login.example.com"
-    if not settings.secret_key and not values.is_loopback(values.host_of(settings.public_url)):
-        yield 'DOORKEY_SECRET_KEY is missing: make one with  python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+        yield ("PUBLIC_URL",), "DOORKEY_PUBLIC_URL is missing: redirect URIs are built from it, such as https://login.example.com"
+    elif not settings.secret_key and not values.is_loopback(values.host_of(settings.public_url)):
+        yield ("SECRET_KEY",), 'DOORKEY_SECRET_KEY is missing: make one with  python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
     yield from _check_cookie_domain(settings)
 
 
-def _check_cookie_domain(settings: Settings) -> Iterator[str]:
-    domain, url = settings.cookie_domain, settings.public_url
+def _check_development(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
+    names = ("PUBLIC_URL", "PROVIDERS", "HOST", "INSECURE_DEV_PROVIDER")
+    if not values.is_loopback(settings.host) and not settings.insecure_dev_provider:
+        yield names, (
+            f"DOORKEY_HOST: {settings.host} is reachable from other machines, and without DOORKEY_PROVIDERS "
+            "anybody could sign in through the development provider. Configure a provider, or, inside a "
+            "container whose port is published on loopback only, set DOORKEY_INSECURE_DEV_PROVIDER=on"
+        )
+    if settings.cookie_domain:
+        yield ("PUBLIC_URL", "PROVIDERS", "COOKIE_DOMAIN"), "DOORKEY_COOKIE_DOMAIN needs DOORKEY_PUBLIC_URL"
+
+
+def _check_cookie_domain(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
+    names, domain, url = ("PUBLIC_URL", "COOKIE_DOMAIN"), settings.cookie_domain, settings.public_url
     if not domain or not url:
         return
     if not url.startswith("https://"):
-        yield "DOORKEY_COOKIE_DOMAIN needs an https public URL: the gate cookie is Secure"
+        yield names, "DOORKEY_COOKIE_DOMAIN needs an https public URL: the gate cookie is Secure"
     elif not values.host_of(url).endswith("." + domain) and values.host_of(url) != domain:
-        yield f"DOORKEY_COOKIE_DOMAIN: {domain} is not a parent of {values.host_of(url)}, so browsers would refuse the cookie"
+        yield names, f"DOORKEY_COOKIE_DOMAIN: {domain} is not a parent of {values.host_of(url)}, so browsers would refuse the cookie"

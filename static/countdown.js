@@ -64,7 +64,9 @@
 
   document.querySelectorAll("[data-expires-at][data-now]").forEach(start);
 
-  // A page out of the back/forward cache may be from before signing out: ask the server again.
+  // A page out of the back/forward cache may be from before signing out: nothing of it is shown
+  // before the server was asked again.
+  addEventListener("pagehide", () => (document.body.hidden = true));
   addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload();
   });

@@ -1,5 +1,6 @@
 """Fixtures for all tests: an app with two scripted providers, people with browsers, a moved clock."""
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,6 +72,7 @@ def provider_settings(id: str, url: str) -> dict[str, str]:
 def environ(stub: ScriptedProvider, tmp_path: Path) -> dict[str, str]:
     """Settings as an operator would give them, with two providers at the same scripted server."""
     return {
+        "DOORKEY_CONFIG": os.devnull,
         "DOORKEY_PUBLIC_URL": ORIGIN,
         "DOORKEY_SECRET_KEY": KEY,
         "DOORKEY_INSTANCE": str(tmp_path / "instance"),
@@ -109,5 +111,5 @@ def person(app: Flask) -> Person:
 @pytest.fixture
 def dev_app(tmp_path: Path, clock: MovedClock) -> Flask:
     """Doorkey as a newcomer gets it: nothing configured."""
-    environ = {"DOORKEY_INSTANCE": str(tmp_path / "instance"), "DOORKEY_RATE_LIMIT": "0", "DOORKEY_CONFIG": ""}
+    environ = {"DOORKEY_INSTANCE": str(tmp_path / "instance"), "DOORKEY_RATE_LIMIT": "0", "DOORKEY_CONFIG": os.devnull}
     return create_app(load(environ), clock=clock)

@@ -10,7 +10,7 @@ from doorkey.cli.settings_errors import load_settings
 from doorkey.cli.uvicorn_server import run
 from doorkey.devprovider.app import DevProvider, create_provider_app
 from doorkey.devprovider.users import USERS, Client
-from doorkey.setting_values import is_loopback
+from doorkey.setting_values import is_loopback, local_url
 
 
 @click.command("dev-provider")
@@ -35,7 +35,7 @@ def command(host: str, port: int, redirect_uris: tuple[str, ...]) -> None:
     app = create_provider_app(DevProvider([client], anywhere=settings.insecure_dev_provider))
 
     def announce() -> None:
-        _say_how_to_use(f"http://{host}:{port}", client, secret, made=not settings.dev_client_secret)
+        _say_how_to_use(local_url(host, port), client, secret, made=not settings.dev_client_secret)
 
     run(WSGIMiddleware(cast(Any, app), workers=16), host=host, port=port, announce=announce)
 
@@ -47,12 +47,16 @@ def _say_how_to_use(url: str, client: Client, secret: str, *, made: bool) -> Non
     click.echo("\nSettings for Doorkey (other programs: the same endpoints and client):\n")
     click.echo("DOORKEY_PUBLIC_URL=http://127.0.0.1:8000")
     click.echo("DOORKEY_PROVIDERS=dev")
+    click.echo("DOORKEY_PROVIDER_DEV_LABEL=Development provider")
+    click.echo("DOORKEY_PROVIDER_DEV_SCOPE=message_read space_read profile_read")
     click.echo(f"DOORKEY_PROVIDER_DEV_AUTHORIZATION_ENDPOINT={url}/oauth/authorize")
     click.echo(f"DOORKEY_PROVIDER_DEV_TOKEN_ENDPOINT={url}/oauth/token")
     click.echo(f"DOORKEY_PROVIDER_DEV_USERINFO_ENDPOINT={url}/oauth/userinfo")
     click.echo(f"DOORKEY_PROVIDER_DEV_CLIENT_ID={client.client_id}")
     if made:
         click.echo("# made for this start; set DOORKEY_DEV_CLIENT_SECRET to keep one")
-    click.echo(f"DOORKEY_PROVIDER_DEV_CLIENT_SECRET={secret}")
+        click.echo(f"DOORKEY_PROVIDER_DEV_CLIENT_SECRET={secret}")
+    else:
+        click.echo("# DOORKEY_PROVIDER_DEV_CLIENT_SECRET is what you gave as DOORKEY_DEV_CLIENT_SECRET")
     click.echo("# any 32 random characters of your own")
     click.echo(f"DOORKEY_SECRET_KEY={secrets.token_urlsafe(32)}")

@@ -25,7 +25,7 @@ def command(host: str | None, port: int | None) -> None:
         click.echo("The development provider keeps its codes in memory: one worker instead of "
                    f"WEB_CONCURRENCY={workers}.", err=True)  # fmt: skip
         workers = 1
-    url = settings.public_url or f"http://127.0.0.1:{settings.port}"
+    url = settings.own_url
 
     def announce() -> None:
         click.echo(f"Doorkey is ready: {url}")

@@ -14,6 +14,8 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from doorkey.cli.bounded_http import BoundedHttpProtocol
+
 
 class _AnnouncingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, announce: Callable[[], None]):
@@ -35,7 +37,8 @@ def run(app: Any, *, host: str, port: int, announce: Callable[[], None], workers
         workers=workers,
         factory=isinstance(app, str),
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttpProtocol,
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -1,7 +1,7 @@
 """The other party: a small OAuth 2.0 provider for development, with nothing to configure.
 
     users.py      people and clients, as values
-    store.py      codes and tokens: bounded, single use, revoked as families
+    provider_store.py  codes and tokens: bounded, single use, revoked as families
     token_request.py  what a token request says and who sends it, checked
     grants.py     the three grants of the token endpoint
     consent.py    the authorization request, and the ticket that binds its page to a browser

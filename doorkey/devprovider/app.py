@@ -9,6 +9,8 @@ this machine only, under loopback names only (so no web page can reach it by DNS
 unless `anywhere` says otherwise.
 """
 
+import logging
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +19,10 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from doorkey import paths
+from doorkey import events, paths
 from doorkey.clock import Clock, system_clock
 from doorkey.devprovider.consent import (
+    TICKET_SECONDS,
     AuthorizationRequest,
     PageError,
     RedirectError,
@@ -27,13 +30,16 @@ from doorkey.devprovider.consent import (
     read_authorization_request,
 )
 from doorkey.devprovider.grants import answer
-from doorkey.devprovider.store import Grant, ProviderStore
+from doorkey.devprovider.provider_store import Grant, ProviderStore
 from doorkey.devprovider.token_request import REALM, OAuthError
 from doorkey.devprovider.users import USERS, Client, User
 from doorkey.http_headers import FOREVER, security_headers
 from doorkey.setting_values import is_loopback
 
-BROWSER_COOKIE = "doorkey-dev-browser"
+CONSENT_PREFIX = "doorkey-dev-consent-"
+CONSENT_COOKIE = re.compile(CONSENT_PREFIX + "[0-9a-f]+-[0-9a-f]{16}")
+MOST_CONSENTS = 10
+"""Pages that one browser may have open; each has a cookie of its own, so that tabs do not disturb one another."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +94,9 @@ class _Endpoints:
         wanted = read_authorization_request(request.args.to_dict(flat=False), self._clients, self._issuer)
         if wanted.prompt == "none":
             return self._without_page(wanted)
-        browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(32)
-        ticket = self._tickets.issue(wanted, browser=browser, name=secrets.token_urlsafe(16))
+        browser = secrets.token_urlsafe(32)
+        name = f"{int(self._clock()):x}-{secrets.token_hex(8)}"
+        ticket = self._tickets.issue(wanted, browser=browser, name=name)
         view = {
             "client_name": wanted.client.name,
             "redirect_origin": wanted.redirect_origin,
@@ -101,7 +108,9 @@ class _Endpoints:
         response.headers.update(
             security_headers(response.content_type, secure=False, form_target=wanted.redirect_origin)
         )
-        response.set_cookie(BROWSER_COOKIE, browser, httponly=True, samesite="Lax", path="/oauth/authorize")
+        for old in sorted(n for n in request.cookies if CONSENT_COOKIE.fullmatch(n))[: -MOST_CONSENTS + 1]:
+            _set_cookie(response, old, "", 0)
+        _set_cookie(response, CONSENT_PREFIX + name, browser, TICKET_SECONDS)
         return response
 
     def _without_page(self, wanted: AuthorizationRequest) -> Response:
@@ -111,17 +120,14 @@ class _Endpoints:
         return self._allow(wanted, wanted.login_hint, wanted.scope)
 
     def decide(self) -> Response:
-        name, wanted = self._tickets.read(
-            request.form.get("ticket", ""),
-            browser=request.cookies.get(BROWSER_COOKIE, ""),
-            clients=self._clients,
-            issuer=self._issuer,
-        )
+        ticket = self._tickets.read(request.form.get("ticket", ""))
+        browser = request.cookies.get(CONSENT_PREFIX + ticket.name, "")
+        wanted = ticket.opened_by(browser, self._clients, self._issuer)
         scope = tuple(s for s in wanted.scope if s in request.form.getlist("scope"))
         user, denied = request.form.get("user"), "deny" in request.form
         if not denied and user not in self._users:
             raise PageError("No user was chosen.", "Go back and choose one.")
-        if not self._store.spend(name, self._clock()):
+        if not self._store.spend(ticket.name, self._clock()):
             raise PageError("This decision was already made.", "Start again at the program you came from.")
         if denied or user is None:
             return _redirect(wanted.redirect_back(error="access_denied", error_description="The user said no."))
@@ -165,6 +171,8 @@ class _Endpoints:
     def other_error(self, error: Exception) -> Response:
         """Errors of HTTP itself and our own mistakes, in the shape the caller can read."""
         status = (error.code or 500) if isinstance(error, HTTPException) else 500
+        if status >= 500:
+            events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=error, where="development provider")
         if request.path != "/oauth/token":
             return _page(
                 PageError("The development provider cannot do this.", "Check the address and the method.", status)
@@ -180,6 +188,10 @@ class _Endpoints:
     @property
     def _issuer(self) -> str:
         return f"{request.scheme}://{request.host}"
+
+
+def _set_cookie(response: Response, name: str, value: str, seconds: int) -> None:
+    response.set_cookie(name, value, max_age=seconds, httponly=True, samesite="Lax", path="/oauth/authorize")
 
 
 def _redirect(location: str) -> Response:

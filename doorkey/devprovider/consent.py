@@ -109,6 +109,30 @@ def read_authorization_request(
     )
 
 
+@dataclass(frozen=True)
+class Ticket:
+    """What a signed ticket says; `name` is unique, `owner` the hash of the cookie it goes with."""
+
+    name: str = ""
+    owner: str = ""
+    client_id: str = ""
+    redirect_uri: str = ""
+    state: str = ""
+    scope: tuple[str, ...] = ()
+    challenge: str = ""
+
+    def opened_by(self, browser: str, clients: Mapping[str, Client], issuer: str) -> AuthorizationRequest:
+        """The request, for the browser that was shown the page. Raises `PageError` 403 for any other."""
+        if not self.name or not browser or self.owner != _hash(browser):
+            raise PageError(
+                "This decision did not come from a page that was shown here.",
+                "Start again at the program you came from.",
+                403,
+            )
+        client = clients[self.client_id]
+        return AuthorizationRequest(client, self.redirect_uri, self.state, tuple(self.scope), self.challenge, issuer)
+
+
 class Tickets:
     """Signs consent pages; `key` is random for each start."""
 
@@ -116,29 +140,25 @@ class Tickets:
         self._serializer = URLSafeTimedSerializer(key, salt="consent")
 
     def issue(self, request: AuthorizationRequest, *, browser: str, name: str) -> str:
-        """A ticket for `request`, good in the browser that holds the cookie value `browser`; `name` is unique."""
-        content = [name, _hash(browser), request.client.client_id, request.redirect_uri, request.state,
-                   list(request.scope), request.challenge]  # fmt: skip
-        signed = self._serializer.dumps(content)
+        """A ticket for `request`, good in the browser that holds the cookie value `browser`."""
+        ticket = Ticket(
+            name,
+            _hash(browser),
+            request.client.client_id,
+            request.redirect_uri,
+            request.state,
+            request.scope,
+            request.challenge,
+        )
+        signed = self._serializer.dumps(list(vars(ticket).values()))
         return signed if isinstance(signed, str) else signed.decode()
 
-    def read(
-        self, ticket: str, *, browser: str, clients: Mapping[str, Client], issuer: str
-    ) -> tuple[str, AuthorizationRequest]:
-        """The unique name and the request of a ticket. Raises `PageError` 403 for a forged or foreign one."""
+    def read(self, signed: str) -> Ticket:
+        """The ticket; an empty one, which nobody can open, when it is forged or too old."""
         try:
-            name, owner, client_id, uri, state, scope, challenge = self._serializer.loads(
-                ticket, max_age=TICKET_SECONDS
-            )
-        except (BadSignature, ValueError):
-            name = owner = ""
-        if not name or not browser or owner != _hash(browser):
-            raise PageError(
-                "This decision did not come from a page that was shown here.",
-                "Start again at the program you came from.",
-                403,
-            )
-        return name, AuthorizationRequest(clients[client_id], uri, state, tuple(scope), challenge, issuer)
+            return Ticket(*self._serializer.loads(signed, max_age=TICKET_SECONDS))
+        except BadSignature:
+            return Ticket()
 
 
 def _hash(browser: str) -> str:

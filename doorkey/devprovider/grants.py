@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from doorkey.devprovider.store import Grant, Issued, ProviderStore
+from doorkey.devprovider.provider_store import Grant, Issued, ProviderStore
 from doorkey.devprovider.token_request import OAuthError, authenticate, read_form
 from doorkey.devprovider.users import Client, User
 
@@ -74,9 +74,11 @@ def rotate(request: TokenRequest) -> dict[str, Any]:
     if refresh_token is None:
         raise OAuthError("invalid_request", "refresh_token is missing.")
     grant = request.store.take_refresh_token(refresh_token, request.now)
-    if grant is None or grant.client_id != request.client.client_id:
+    if grant is None:
         raise OAuthError("invalid_grant", "The refresh token is unknown, used or too old.")
     try:
+        if grant.client_id != request.client.client_id:
+            raise OAuthError("invalid_grant", "The refresh token is unknown, used or too old.")
         scope = _narrowed(request.form.get("scope"), grant)
     except OAuthError:
         request.store.put_back_refresh_token(refresh_token, grant, request.now)

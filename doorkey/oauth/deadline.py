@@ -13,6 +13,9 @@ from typing import Any, cast
 
 import urllib3
 
+IDLE_SECONDS = 4.0
+"""Less than the keep-alive time of common servers, of which five seconds is the shortest."""
+
 
 class _BeforeDeadline(io.RawIOBase):
     """Reads from `sock` with whatever time is left; raises `TimeoutError` when none is."""
@@ -54,9 +57,25 @@ class _HTTPSConnection(urllib3.connection.HTTPSConnection):
     response_class = _DeadlineResponse
 
 
-class HTTPPool(urllib3.HTTPConnectionPool):
+class _FreshPool(urllib3.HTTPConnectionPool):
+    """Closes a connection that lay idle for long: the peer may be hanging up at this very moment,
+    and a token request that fails so must not be sent twice."""
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = time.monotonic()
+        super()._put_conn(conn)
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        conn: Any = super()._get_conn(timeout)
+        if time.monotonic() - getattr(conn, "idle_since", time.monotonic()) > IDLE_SECONDS:
+            conn.close()
+        return conn
+
+
+class HTTPPool(_FreshPool):
     ConnectionCls = _HTTPConnection
 
 
-class HTTPSPool(urllib3.HTTPSConnectionPool):
+class HTTPSPool(_FreshPool, urllib3.HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection

@@ -103,7 +103,7 @@ class Transport:
     def equip(self, session: requests.Session) -> None:
         """Give `session` our adapters, headers and no help from the environment."""
         session.trust_env = False
-        session.max_redirects = 0
+        session.get_redirect_target = _no_redirect  # type: ignore[assignment, method-assign]
         session.proxies = dict(self._proxies)
         session.headers.update(HEADERS)
         for prefix, adapter in self._adapters.items():
@@ -115,30 +115,37 @@ class Transport:
         self.equip(session)
         return session
 
-    def get(self, url: str, headers: Mapping[str, str]) -> requests.Response:
-        """GET without following redirects. Raises `ProviderUnreachable` or another `ProviderError`."""
+    def get(self, url: str, headers: Mapping[str, str], step: str) -> requests.Response:
+        """GET for `step`, without following redirects. Raises `ProviderUnreachable` or another `ProviderError`."""
         session = requests.Session()
         self.equip(session)
         try:
-            return session.get(url, headers=dict(headers), allow_redirects=False)
+            return session.get(url, headers=dict(headers))
         except Exception as error:
-            raise translate(error) from error
+            raise translate(error, step) from error
 
 
-def translate(error: Exception) -> DoorkeyError:
-    """The one seam where the exceptions of requests, urllib3 and Authlib become ours.
+def _no_redirect(response: requests.Response) -> None:
+    """A redirect is an answer like any other: following it would carry a code or a token elsewhere."""
+
+
+def translate(error: Exception, step: str) -> DoorkeyError:
+    """The one seam where the exceptions of requests, urllib3 and Authlib become ours, at `step`.
 
     Their texts stay in the log's traceback at most; none of them reaches a page.
     """
     if isinstance(error, DoorkeyError):
+        error.step = error.step or step
         return error
-    kind = type(error).__name__
+    kind, cause = type(error).__name__, error.args[0] if error.args else None
     if isinstance(error, requests.exceptions.SSLError):
-        return ProviderUnreachable(kind, hint="The provider's TLS certificate is not trusted; see DOORKEY_CA_BUNDLE.")
-    unreachable = (requests.exceptions.ConnectionError, requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
-    if isinstance(error, (*unreachable, TimeoutError)):
-        return ProviderUnreachable(kind)
-    return ProviderError(kind)
+        hint = "The provider's TLS certificate is not trusted; see DOORKEY_CA_BUNDLE."
+        return ProviderUnreachable(kind, hint=hint, step=step)
+    if isinstance(cause, urllib3.exceptions.ProtocolError):  # hung up, or spoke something that is not HTTP
+        return ProviderError(kind, step=step)
+    if isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout, TimeoutError)):
+        return ProviderUnreachable(kind, step=step)
+    return ProviderError(kind, step=step)
 
 
 def read_json_object(body: bytes) -> dict[str, Any]:

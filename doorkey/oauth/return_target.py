@@ -51,17 +51,18 @@ def _local(raw: str, steps: Iterable[str] = _OWN_STEPS) -> str | None:
     rest, hash_sign, fragment = raw.partition("#")
     path, question_mark, query = rest.partition("?")
     normal = _without_dots(path)
-    decoded = _without_dots(unquote(path))
+    decoded = re.sub("/+", "/", _without_dots(unquote(path)))
     if normal.startswith("//") or any(decoded == step or decoded.startswith(step + "/") for step in steps):
         return None
     try:
-        return (
+        rebuilt = (
             quote(normal, safe="/%:@!$&'()*+,;=~-._")
             + question_mark
             + quote(query, safe="/%:@!$&'()*+,;=~-._?[]{}|^`")
             + hash_sign
             + quote(fragment, safe="/%:@!$&'()*+,;=~-._?")
         )
+        return rebuilt if len(rebuilt) <= LONGEST else None
     except UnicodeEncodeError:
         return None
 

@@ -7,7 +7,7 @@ read by our strict reader before Authlib sees it, and Authlib's own idea of it i
 from typing import Any
 
 from doorkey.clock import Clock
-from doorkey.events import fingerprint
+from doorkey.events import clean_text, fingerprint
 from doorkey.oauth.client_auth import CLIENT_AUTH
 from doorkey.oauth.http import Transport, translate
 from doorkey.oauth.provider import Provider
@@ -43,7 +43,10 @@ def exchange_code(
     read: list[Token] = []
 
     def read_answer(response: Any) -> _Accepted:
-        step.received = {"status": response.status_code, "content_type": response.headers.get("Content-Type", "")}
+        step.received = {
+            "status": response.status_code,
+            "content_type": clean_text(response.headers.get("Content-Type", ""), secrets=secrets),
+        }
         read.append(
             read_token_response(
                 response.status_code, response.content, scope_asked=scope_asked, now=clock(), secrets=secrets
@@ -62,11 +65,9 @@ def exchange_code(
         session.register_compliance_hook("access_token_response", read_answer)
         try:
             proof = {"code_verifier": verifier} if provider.pkce else {}
-            session.fetch_token(
-                provider.token_endpoint, grant_type="authorization_code", code=code, allow_redirects=False, **proof
-            )
+            session.fetch_token(provider.token_endpoint, grant_type="authorization_code", code=code, **proof)
         except Exception as error:
-            raise translate(error) from error
+            raise translate(error, step.name) from error
         _note_result(step, read[0])
         return read[0]
 

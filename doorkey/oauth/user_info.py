@@ -4,6 +4,7 @@ Plain OAuth 2.0 has no standard for this; a JSON object behind a bearer token is
 offers. Which claims are read is the provider's setting, as dotted paths.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,9 +38,8 @@ def identify(provider: Provider, token: Token, transport: Transport, trace: Trac
         return Identity(provider=provider.id)
     with trace.step("user info") as step:
         step.sent = {"GET": provider.userinfo_endpoint}
-        response = transport.get(
-            provider.userinfo_endpoint, {"Authorization": f"Bearer {token.access_token}", "Accept": "application/json"}
-        )
+        authorization = {"Authorization": f"Bearer {token.access_token}"}
+        response = transport.get(provider.userinfo_endpoint, authorization, step.name)
         step.received = {"status": response.status_code}
         claims = _read_claims(response.status_code, response.content, token)
         identity = identity_from_claims(provider, claims)
@@ -62,7 +62,7 @@ def identity_from_claims(provider: Provider, claims: Mapping[str, Any]) -> Ident
     subject = _at(claims, provider.claim_user)
     if isinstance(subject, int) and not isinstance(subject, bool):
         subject = str(subject)  # GitHub and others number their users
-    if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT:
+    if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT or not _is_text(subject):
         raise UserInfoInvalid(f"the claim {provider.claim_user} is missing or not an identifier")
     groups = _at(claims, provider.claim_groups)
     return Identity(
@@ -70,7 +70,7 @@ def identity_from_claims(provider: Provider, claims: Mapping[str, Any]) -> Ident
         sub=subject,
         name=_shown(_at(claims, "name")),
         email=_shown(_at(claims, provider.claim_email)),
-        groups=tuple(g for g in groups if isinstance(g, str) and g)[:MOST_GROUPS] if isinstance(groups, list) else (),
+        groups=_group_names(groups),
     )
 
 
@@ -82,6 +82,17 @@ def _at(claims: Mapping[str, Any], path: str) -> Any:
     for name in path.split("."):
         found = found.get(name) if isinstance(found, Mapping) else None
     return found
+
+
+def _group_names(value: Any) -> tuple[str, ...]:
+    """A list of names; anything else, and whatever in it is not a name, is no group."""
+    names = value if isinstance(value, list) else []
+    return tuple(name for name in names if isinstance(name, str) and name and _is_text(name))[:MOST_GROUPS]
+
+
+def _is_text(value: str) -> bool:
+    """No control characters and no half of a surrogate pair: neither can be stored or sent on as text."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
 
 
 def _shown(value: Any) -> str:

@@ -4,7 +4,9 @@ import os
 import secrets
 from pathlib import Path
 
-NAME = "secret_key"
+from doorkey.paths import make_private_folder
+
+KEY_FILE = "secret_key"
 
 
 def load_or_make_key(folder: Path) -> bytes:
@@ -12,10 +14,10 @@ def load_or_make_key(folder: Path) -> bytes:
 
     Raises `OSError` when the folder cannot be written.
     """
-    path = folder / NAME
+    path = folder / KEY_FILE
     if not path.exists():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = folder / f".{NAME}-{secrets.token_hex(8)}"
+        make_private_folder(folder)
+        draft = folder / f".{KEY_FILE}-{secrets.token_hex(8)}"
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
             stream.write(secrets.token_urlsafe(32))
         try:

@@ -113,9 +113,15 @@ class Sessions:
             version=version,
             sealed=sealed,
             ends=record.ends,
-            user_key=self._keyring.index_key("user", identity.provider, identity.sub),
+            user_key=self._user_key(ids, identity),
             sid_key=self._keyring.index_key("sid", identity.provider, sid) if sid else None,
         )
+
+    def _user_key(self, ids: SessionIds, identity: Identity) -> bytes:
+        """People of whom nothing is known are not one person."""
+        if not identity.sub:
+            return self._keyring.index_key("nobody", ids.record_id.hex())
+        return self._keyring.index_key("user", identity.provider, identity.sub)
 
     def _sweep_when_due(self, now: float) -> None:
         if now >= self._next_sweep:

@@ -46,5 +46,5 @@ class Record(msgspec.Struct, frozen=True):
         """None for anything that is not a record."""
         try:
             return msgspec.msgpack.decode(content, type=cls)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             return None

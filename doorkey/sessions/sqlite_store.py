@@ -1,10 +1,13 @@
 """The session store for one machine: one SQLite file in WAL mode, shared by several processes.
 
-Each thread of each process has a connection of its own, opened when it is first needed (so a
-fork takes none along). Commits wait for the disk: a logout that was acknowledged stays one after
-a power cut. A lock held by somebody else for longer than `BUSY_SECONDS` is `StoreUnavailable`.
+Each thread of each process has a connection of its own, opened when it is first needed. SQLite
+waits for a lock without queueing, so the writers of one process queue here. Deleting waits for
+the disk, so that a logout that was acknowledged stays one after a power cut; other writes
+survive the end of the process, and a power cut may cost the last of them (somebody signs in once
+more). A lock that others hold for longer than `BUSY_SECONDS` is `StoreUnavailable`.
 """
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -12,11 +15,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from doorkey.errors import StoreUnavailable
+from doorkey.paths import make_private_folder
 from doorkey.sessions.store import StoredRecord
 
 BUSY_SECONDS = 0.5
+QUEUE_SECONDS = 0.4
+"""Together under a second: then a 503 is better than waiting."""
 SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -38,19 +45,26 @@ class SqliteStore:
 
     def __init__(self, path: Path):
         self._path = path
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        """For this process: after a fork, inherited connections are kept, and neither used nor closed."""
+        self._inherited = getattr(self, "_local", None)
+        self._process = os.getpid()
         self._local = threading.local()
+        self._queue = threading.Lock()
 
     def create(self, record: StoredRecord) -> None:
-        with self._connection() as db:
+        with self._writing() as db:
             db.execute(f"INSERT INTO sessions ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", _row(record))
 
     def read(self, record_id: bytes) -> StoredRecord | None:
         with self._connection() as db:
             row = db.execute(f"SELECT {COLUMNS} FROM sessions WHERE record_id = ?", (record_id,)).fetchone()
-        return StoredRecord(*row) if row else None
+        return _record(row) if row else None
 
     def update(self, record: StoredRecord) -> bool:
-        with self._connection() as db:
+        with self._writing() as db:
             done = db.execute(
                 "UPDATE sessions SET version = version + 1, sealed = ?, ends = ?, user_key = ?, sid_key = ?"
                 " WHERE record_id = ? AND version = ?",
@@ -70,10 +84,10 @@ class SqliteStore:
     def list_by_user(self, user_key: bytes) -> list[StoredRecord]:
         with self._connection() as db:
             rows = db.execute(f"SELECT {COLUMNS} FROM sessions WHERE user_key = ?", (user_key,)).fetchall()
-        return [StoredRecord(*row) for row in rows]
+        return [_record(row) for row in rows]
 
     def mark_once(self, mark: bytes, *, now: float, ends: float) -> bool:
-        with self._connection() as db:
+        with self._writing() as db:
             done = db.execute(
                 "INSERT INTO marks (mark, ends) VALUES (?, ?)"
                 " ON CONFLICT (mark) DO UPDATE SET ends = excluded.ends WHERE marks.ends <= ?",
@@ -82,7 +96,7 @@ class SqliteStore:
         return done.rowcount == 1
 
     def acquire_lease(self, name: bytes, owner: bytes, *, now: float, ends: float) -> bool:
-        with self._connection() as db:
+        with self._writing() as db:
             done = db.execute(
                 "INSERT INTO leases (name, owner, ends) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
                 " SET owner = excluded.owner, ends = excluded.ends"
@@ -92,25 +106,52 @@ class SqliteStore:
         return done.rowcount == 1
 
     def release_lease(self, name: bytes, owner: bytes) -> None:
-        with self._connection() as db:
+        with self._writing() as db:
             db.execute("DELETE FROM leases WHERE name = ? AND owner = ?", (name, owner))
 
     def sweep(self, now: float) -> int:
-        with self._connection() as db:
+        with self._writing() as db:
             db.execute("DELETE FROM marks WHERE ends <= ?", (now,))
             db.execute("DELETE FROM leases WHERE ends <= ?", (now,))
         return self._delete("ends <= ?", now)
 
     def ping(self) -> None:
         """A write that changes nothing: a full disk or a read-only file must show."""
-        with self._connection() as db:
+        with self._writing() as db:
             db.execute("BEGIN IMMEDIATE")
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             db.execute("ROLLBACK")
 
     def _delete(self, condition: str, value: bytes | float) -> int:
+        with self._writing() as db:
+            deleted = db.execute(f"DELETE FROM sessions WHERE {condition}", (value,)).rowcount
+        if deleted:
+            self._wait_for_disk()
+        return deleted
+
+    def _wait_for_disk(self) -> None:
+        """What was committed is in the log file; SQLite takes no locks on that one, so we may open it."""
+        try:
+            log = os.open(f"{self._path}-wal", os.O_RDONLY)
+            try:
+                os.fsync(log)
+            finally:
+                os.close(log)
+        except FileNotFoundError:
+            """Another process closed the database meanwhile, and wrote everything into it."""
+        except OSError as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, when it is its turn to write."""
         with self._connection() as db:
-            return db.execute(f"DELETE FROM sessions WHERE {condition}", (value,)).rowcount
+            if not self._queue.acquire(timeout=QUEUE_SECONDS):
+                raise StoreUnavailable("too many writers are waiting")
+            try:
+                yield db
+            finally:
+                self._queue.release()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -118,25 +159,28 @@ class SqliteStore:
 
         A connection that failed is closed: after a full disk or a replaced file the next call starts afresh.
         """
+        if self._process != os.getpid():
+            self._start_afresh()
         try:
-            if getattr(self._local, "process", None) != os.getpid():
+            if getattr(self._local, "connection", None) is None:
                 self._local.connection = self._connect()
-                self._local.process = os.getpid()
             yield self._local.connection
         except (sqlite3.Error, OSError) as error:
             self._forget()
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
     def _forget(self) -> None:
-        if getattr(self._local, "process", None) == os.getpid():
-            self._local.connection.close()
-        self._local.process = None
+        connection, self._local.connection = getattr(self._local, "connection", None), None
+        if connection is not None:
+            connection.close()
 
     def _connect(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Created by us first, because SQLite would ask the umask; -wal and -shm follow its mode.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        db = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        make_private_folder(self._path.parent)
+        # Created by us first, because SQLite would ask the umask; -wal and -shm follow its mode. Never
+        # opened again: closing a file that is in use drops the locks of all its connections.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        db = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             _prepare(db)
         except BaseException:
@@ -151,15 +195,17 @@ def _prepare(db: sqlite3.Connection) -> None:
     Switching to WAL needs the file for itself for a moment and does not wait for a lock, so
     several processes that start together try again.
     """
-    for attempt in range(50):
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             break
         except sqlite3.OperationalError:
-            if attempt == 49:
+            if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-    db.execute("PRAGMA synchronous = FULL")
+    db.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    db.execute("PRAGMA synchronous = NORMAL")
     found = db.execute("PRAGMA user_version").fetchone()[0]
     if found == SCHEMA_VERSION:
         return
@@ -170,3 +216,9 @@ def _prepare(db: sqlite3.Connection) -> None:
 
 def _row(record: StoredRecord) -> tuple[bytes, int, bytes, float, bytes, bytes | None]:
     return (record.record_id, record.version, record.sealed, record.ends, record.user_key, record.sid_key)
+
+
+def _record(row: tuple[Any, ...]) -> StoredRecord:
+    """SQLite keeps any type in any column; what is not bytes was not sealed by us, and opens as nothing."""
+    record_id, version, sealed, *rest = row
+    return StoredRecord(record_id, version, sealed if isinstance(sealed, bytes) else b"", *rest)

@@ -9,6 +9,8 @@ problems.py           any error -> page or JSON, with the request id
 security.py           host check, request id, security headers, forged forms
 rate_limit.py         how often one address may begin a sign-in
 transactions.py       one sealed cookie per pending sign-in
+sign_in_page.py       the buttons that two routes show
+device_label.py       a coarse name for a browser
 session_interface.py  flask.session over Doorkey's sessions
 asgi.py               the pages behind uvicorn
 mount.py              the development provider inside the same origin

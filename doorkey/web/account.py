@@ -6,7 +6,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, make_response, render_template
 
 from doorkey.clock import iso, utc
+from doorkey.events import clean_text
 from doorkey.oauth.token import Token
+from doorkey.oauth.user_info import LONGEST_SUBJECT
 from doorkey.sessions.record import Record
 from doorkey.web.runtime import doorkey
 from doorkey.web.session_interface import browser_session
@@ -85,8 +87,8 @@ def account_view(record: Record, label: str, now: float) -> dict[str, Any]:
     return {
         "name": identity.name,
         "email": identity.email,
-        "user": identity.sub,
-        "groups": identity.groups,
+        "user": clean_text(identity.sub, limit=LONGEST_SUBJECT),
+        "groups": [clean_text(group) for group in identity.groups],
         "provider_label": label,
         "scopes": scope_rows(token),
         "scope_summary": scope_summary(token),

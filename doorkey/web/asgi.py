@@ -21,7 +21,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 LARGEST_BODY = 64 * 1024
-LARGEST_HEAD = 64 * 1024
+LARGEST_HEAD = 32 * 1024
 MOST_HEADERS = 100
 LONGEST_TARGET = 8190
 BODY_SECONDS = 10.0

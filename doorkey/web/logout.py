@@ -8,6 +8,9 @@ from doorkey.web.session_interface import browser_session
 
 bp = Blueprint("logout", __name__)
 
+CLEAR = '"cache", "storage"'
+"""Not "cookies": that would take those of every site under the same registrable domain."""
+
 
 @bp.get("/logout")
 def ask() -> Response:
@@ -27,10 +30,19 @@ def sign_out() -> Response:
         session.end()
         events.log(events.LOGOUT, provider=current.record.identity.provider, session=current.ids.public_id)
     response = redirect_to("/logged-out")
-    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    response.headers["Clear-Site-Data"] = CLEAR
     return response
 
 
 @bp.get("/logged-out")
 def signed_out() -> Response:
     return make_response(render_template("signed_out.html"))
+
+
+@bp.get("/logged-out/forget.css")
+def forget() -> Response:
+    """Asked for by the signed-out page, when the page before it has already gone into the back/forward cache.
+
+    The header on the answer to the POST comes too early to empty that.
+    """
+    return Response(headers={"Clear-Site-Data": CLEAR}, mimetype="text/css")

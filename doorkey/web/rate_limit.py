@@ -32,10 +32,11 @@ class RateLimit:
         with self._lock:
             left, since = self._left.pop(key, (self._most, now))
             left = min(self._most, left + max(0.0, now - since) * self._per_minute / 60)
-            self._left[key] = (max(0.0, left - 1), now)
+            allowed = left >= 1
+            self._left[key] = (left - 1 if allowed else left, now)
             if len(self._left) > MOST_ADDRESSES:
                 self._left.popitem(last=False)
-        if left < 1:
+        if not allowed:
             raise TooManyRequests(f"{what} from {address}")
 
 
@@ -48,18 +49,23 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[str]) -> str
     return address
 
 
-def _is_in(address: str, networks: Sequence[str]) -> bool:
+def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address, with IPv4 seen through an IPv6 socket as what it is; None when it is none."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return False
-    return any(parsed in ipaddress.ip_network(network, strict=False) for network in networks)
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def _is_in(address: str, networks: Sequence[str]) -> bool:
+    parsed = _parse(address)
+    return parsed is not None and any(parsed in ipaddress.ip_network(network, strict=False) for network in networks)
 
 
 def _network_of(address: str) -> str:
     """An IPv6 customer has 2**64 addresses, so those count as one."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
+    parsed = _parse(address)
+    if parsed is None:
         return address[:64]
-    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)

@@ -12,6 +12,7 @@ from doorkey.errors import UnknownProvider
 from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
 from doorkey.sessions.lifecycle import Sessions
+from doorkey.setting_values import local_url
 from doorkey.settings import Settings
 from doorkey.web.rate_limit import RateLimit
 from doorkey.web.transactions import Transactions
@@ -55,5 +56,5 @@ def public_url() -> str:
 
     In development it is loopback on whatever port the browser used, so that any server works.
     """
-    configured = doorkey().settings.public_url
-    return configured or f"http://127.0.0.1:{request_host()[1] or 80}"
+    settings = doorkey().settings
+    return settings.public_url or local_url(settings.host, request_host()[1] or 80)

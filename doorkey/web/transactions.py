@@ -4,6 +4,7 @@ The cookie is named after its state and bound to that name; its `__Host-` prefix
 sites from planting one. Nothing is stored on the server before a sign-in is finished.
 """
 
+import re
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
@@ -17,6 +18,8 @@ from doorkey.sessions.seal import Keyring
 
 PREFIX = "doorkey-login-"
 MOST_PENDING = 5
+MOST_DROPPED = 20
+"""In one answer; somebody who planted more gets the rest dropped next time."""
 MOST_BYTES = 4096
 """All pending cookies together: servers refuse requests whose Cookie header grows too long."""
 
@@ -28,6 +31,7 @@ class Transactions:
         self._keyring = keyring
         self._secure = secure
         self._prefix = ("__Host-" if secure else "") + PREFIX
+        self._name = re.compile(re.escape(self._prefix) + "[0-9a-f]{32}")
         self._clock = clock
 
     def remember(self, request: Request, response: Response, begun: Begun) -> None:
@@ -35,11 +39,13 @@ class Transactions:
         name = self._prefix + state_name(begun.state)
         value = self._seal(name, begun.transaction)
         self._set(response, name, value, LOGIN_SECONDS)
-        left = MOST_BYTES - len(name) - len(value)
+        left, dropped = MOST_BYTES - len(name) - len(value), []
         for number, (other, size) in enumerate(self._pending(request), start=2):
             left -= size
             if number > MOST_PENDING or left < 0:
-                self._set(response, other, "", 0)
+                dropped.append(other)
+        for other in dropped[:MOST_DROPPED]:
+            self._set(response, other, "", 0)
 
     def open(self, request: Request, state: str) -> Transaction | None:
         """The live transaction of `state` in this browser; None when there is no such, or it was altered."""
@@ -56,7 +62,7 @@ class Transactions:
         """Name and size of the transaction cookies that came along, newest first, unreadable ones last."""
         ages: list[tuple[int, str, int]] = []
         for name, value in request.cookies.items():
-            if name.startswith(self._prefix):
+            if self._name.fullmatch(name):
                 found = self._open(name, value)
                 live = found is not None and found.is_live(self._clock())
                 size = len(name) + len(value) if live else MOST_BYTES

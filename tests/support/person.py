@@ -69,5 +69,5 @@ class Person:
     def cookies(self) -> dict[str, str]:
         """The cookies this browser holds."""
         host = urlsplit(self.origin).hostname or ""
-        jar = self.client._cookies.values()
+        jar = (self.client._cookies or {}).values()
         return {cookie.key: cookie.value for cookie in jar if cookie.domain == host}

@@ -1,0 +1,61 @@
+"""uvicorn's HTTP protocol with two limits it lacks: how large a request head may be, and how long it may take.
+
+Without them somebody who never finishes a head holds memory and connections for ever. What a
+head says is judged later, in web/asgi.py, which has its own and smaller limit.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+LARGEST_HEAD = 64 * 1024
+HEAD_SECONDS = 10.0
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """Hangs up on a head of more than `LARGEST_HEAD` bytes or that is not complete within `HEAD_SECONDS`.
+
+    Between two requests of a connection uvicorn's keep-alive time-out rules; the clock of a head
+    starts with the connection, and later with the head's first byte.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._reads_head = True
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_clock()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._reads_head:
+            self._head_bytes += len(data)
+            self._start_clock()
+        super().data_received(data)
+        if self._reads_head and self._head_bytes > LARGEST_HEAD:
+            self.transport.abort()
+
+    def on_headers_complete(self) -> None:
+        self._reads_head = False
+        self._stop_clock()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._reads_head, self._head_bytes = True, 0
+
+    def _start_clock(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _stop_clock(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
