@@ -18,9 +18,9 @@ ENV PATH=/opt/doorkey/bin:$PATH \
     HOST=0.0.0.0 \
     PORT=8000 \
     DOORKEY_INSTANCE=/data
-USER doorkey
+USER 10001
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/healthz', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('DOORKEY_PORT', os.environ['PORT']) + '/healthz', timeout=2)"]
 CMD ["python", "app.py"]

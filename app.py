@@ -8,7 +8,8 @@ if __name__ == "__main__":
 
     main(["serve"], prog_name="doorkey")
 
-from doorkey.factory import create_asgi
+if __name__ != "__mp_main__":  # a worker process looks in here on its way, and makes an app of its own
+    from doorkey.factory import create_asgi
 
-asgi = create_asgi()
-app = asgi.flask
+    asgi = create_asgi()
+    app = asgi.flask

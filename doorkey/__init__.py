@@ -2,7 +2,7 @@
 
 Where to look, from the bottom up (imports point downwards only):
 
-    settings errors events clock presets   words that everything may use
+    settings errors events clock ...       words that everything may use
     oauth/        the client half of the protocol: begin, callback, exchange, user
     sessions/     what a signed-in browser has: record, seal, store
     web/          Flask blueprints and the Flask-Session interface

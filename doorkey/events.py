@@ -12,7 +12,6 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-STARTED = "started"
 UNSAFE_DEFAULT = "unsafe_default"
 REQUEST = "request"
 LOGIN_STARTED = "login_started"
@@ -55,15 +54,17 @@ def clean_text(text: object, *, secrets: tuple[str, ...] = (), limit: int = 200)
 
 
 def configure(log_format: Literal["json", "text"]) -> None:
-    """Send Doorkey's lines to stderr, and keep chatty libraries from logging secrets.
-
-    Authlib logs the PKCE verifier and urllib3 whole URLs at DEBUG, so both stay at WARNING.
-    """
+    """Send everybody's lines to stderr in this format; for processes that are Doorkey's own."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    quiet_libraries()
+
+
+def quiet_libraries() -> None:
+    """Keep libraries from logging secrets: Authlib the PKCE verifier and urllib3 whole URLs, at DEBUG."""
     for chatty in ("authlib", "urllib3", "requests", "uvicorn.access", "werkzeug"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

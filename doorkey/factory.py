@@ -22,7 +22,7 @@ from doorkey.sessions.lifecycle import Sessions
 from doorkey.sessions.seal import Keyring
 from doorkey.sessions.sqlite_store import SqliteStore
 from doorkey.sessions.store import SessionStore
-from doorkey.setting_values import Secret, local_url
+from doorkey.setting_values import Secret
 from doorkey.settings import ProviderSettings, Settings
 from doorkey.web import account, login, logout, ops, problems, security
 from doorkey.web.asgi import DoorkeyAsgi
@@ -49,8 +49,7 @@ def create_app(
     The keyword arguments replace collaborators, for tests. Raises `SettingsError`.
     """
     settings = settings or settings_module.load()
-    log_format = settings.log_format if settings.log_format != "auto" else "text" if settings.development else "json"
-    events.configure("json" if log_format == "json" else "text")
+    events.quiet_libraries()
 
     app = Flask("doorkey", template_folder=str(paths.TEMPLATES), static_folder=str(paths.STATIC))
     app.config.update(MAX_CONTENT_LENGTH=64 * 1024, MAX_FORM_PARTS=50, SESSION_REFRESH_EACH_REQUEST=False)
@@ -90,7 +89,20 @@ def create_app(
 def create_asgi(settings: Settings | None = None) -> DoorkeyAsgi:
     """The ASGI app; its `flask` attribute is the Flask part. Raises `SettingsError`."""
     settings = settings or settings_module.load()
+    configure_logging(settings)
     return DoorkeyAsgi(create_app(settings), threads=settings.threads)
+
+
+def configure_logging(settings: Settings) -> None:
+    """For the whole process; `auto` is text in development and JSON otherwise."""
+    chosen = settings.log_format if settings.log_format != "auto" else "text" if settings.development else "json"
+    events.configure("json" if chosen == "json" else "text")
+
+
+def dev_client(settings: Settings, callback: str, *redirect_uris: str) -> Client:
+    """The development provider's one client; its secret is made now unless it is set."""
+    secret = settings.dev_client_secret.reveal() or secrets.token_urlsafe(32)
+    return Client(settings.dev_client_id, secret, (callback, *settings.dev_redirect_uris, *redirect_uris))
 
 
 def _server_keys(settings: Settings) -> list[bytes]:
@@ -123,9 +135,7 @@ def _providers(settings: Settings, app: Flask, clock: Clock) -> tuple[dict[str, 
     """The configured providers; without any, the development provider, mounted in `app` and asked in process."""
     if not settings.development:
         return {given.id: Provider.from_settings(given) for given in settings.providers}, {}
-    secret = settings.dev_client_secret.reveal() or secrets.token_urlsafe(32)
-    callback = f"{local_url(settings.host, settings.port)}/callback/{DEV_PROVIDER_ID}"
-    client = Client(settings.dev_client_id, secret, (callback, *settings.dev_redirect_uris))
+    client = dev_client(settings, f"{settings.own_url}/callback/{DEV_PROVIDER_ID}")
     provider_app = create_provider_app(DevProvider([client], anywhere=settings.insecure_dev_provider), clock=clock)
     app.wsgi_app = mount(app.wsgi_app, provider_app)  # type: ignore[method-assign, assignment]
     events.log(events.UNSAFE_DEFAULT, what="development provider", change="DOORKEY_PROVIDERS")

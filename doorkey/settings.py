@@ -69,7 +69,7 @@ class Settings:
     session_absolute: int = setting("SESSION_ABSOLUTE", "12h", values.duration, "A session ends this long after sign-in, whatever happens")
     cookie_domain: str = setting("COOKIE_DOMAIN", "", values.domain, "Parent domain of the gate cookie; none is set when empty")
     allowed_hosts: tuple[str, ...] = setting("ALLOWED_HOSTS", "", values.host_patterns, "Hosts that ?next= may lead to besides Doorkey: app.example.com, *.apps.example.com")
-    trusted_proxies: tuple[str, ...] = setting("TRUSTED_PROXIES", "", values.networks, "Networks of reverse proxies whose X-Forwarded-For is believed")
+    trusted_proxies: tuple[values.Network, ...] = setting("TRUSTED_PROXIES", "", values.networks, "Networks of reverse proxies whose X-Forwarded-For is believed")
     rate_limit: int = setting("RATE_LIMIT", "60", values.whole_number(0, 1_000_000), "Sign-ins begun, and callbacks, per minute and address, twice as many in a burst; 0: no limit")
     ca_bundle: str = setting("CA_BUNDLE", "", values.existing_file, "PEM file of authorities for calls to providers; the usual ones when empty")
     http_proxy: str = setting("HTTP_PROXY", "", values.proxy_url, "Proxy for calls to providers; the environment's own are ignored")
@@ -200,8 +200,9 @@ class _Reader:
         preset = PRESETS.get((self.raw(prefix + "PRESET") or "").strip(), {})
         provider = self.read(ProviderSettings, prefix, preset, id=id)
         for required in ("client_id", "authorization_endpoint", "token_endpoint"):
-            if not getattr(provider, required):
-                self.problems.append(f"{prefix}{required.upper()} is missing")
+            name = prefix + required.upper()
+            if not getattr(provider, required) and name.removeprefix(PREFIX) not in self.failed:
+                self.problems.append(f"{name} is missing")
         if not provider.client_secret and provider.client_auth not in ("", "none"):
             self.problems.append(f"{prefix}CLIENT_SECRET is missing; {provider.client_auth} needs it")
         if provider.userinfo == "always" and not provider.userinfo_endpoint:

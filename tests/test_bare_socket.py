@@ -173,3 +173,9 @@ def test_bodies_that_never_come_block_nobody_and_are_given_up(alone: Running) ->
 
 def test_a_head_that_never_comes_is_given_up(half_a_head: socket.socket) -> None:
     assert status_on(half_a_head) in (408, CLOSED)
+
+
+def test_trailers_of_a_chunked_body_are_no_headers(alone: Running) -> None:
+    """A proxy strips headers; what comes behind the body it may pass on unread."""
+    body = b"0\r\nHost: 127.0.0.1:%d\r\n\r\n" % alone.port
+    assert status_of(alone, b"POST /logout HTTP/1.1", b"Transfer-Encoding: chunked", body=body, host=None) == 400

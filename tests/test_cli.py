@@ -48,11 +48,18 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     assert "No such command" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "dev-provider"])
-def test_wrong_settings_are_all_listed_on_stderr_with_exit_code_2(command: str) -> None:
-    result = run(command, DOORKEY_SESSION_IDLE="soon", DOORKEY_THREADS="many", DOORKEY_TYPO="canary")
+@pytest.mark.parametrize(
+    ("command", "wrong"),
+    [
+        ("serve", {"DOORKEY_SESSION_IDLE": "soon", "DOORKEY_THREADS": "many", "DOORKEY_TYPO": "canary"}),
+        ("dev-provider", {"DOORKEY_DEV_REDIRECT_URIS": "soon", "DOORKEY_DEV_TYPO": "canary"}),
+    ],
+    ids=["serve", "dev-provider"],
+)
+def test_wrong_settings_are_all_listed_on_stderr_with_exit_code_2(command: str, wrong: dict[str, str]) -> None:
+    result = run(command, **wrong)
     assert result.exit_code == 2
-    for name in ("DOORKEY_SESSION_IDLE", "DOORKEY_THREADS", "DOORKEY_TYPO"):
+    for name in wrong:
         assert f"  - {name}" in result.stderr
     assert "hint: " in result.stderr
     assert result.stdout == ""

@@ -1,10 +1,12 @@
 """begin, read_state, check_callback: what leaves, and what may come back (oauth/flow.py)."""
 
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
 
+from doorkey.base64url import encode
 from doorkey.errors import (
     AccessDenied,
     AuthorizationRefused,
@@ -21,7 +23,6 @@ from doorkey.oauth.flow import (
     check_callback,
     read_state,
     state_name,
-    text_of,
 )
 from doorkey.oauth.http import Transport
 from doorkey.oauth.trace import Trace
@@ -32,12 +33,17 @@ NOW = 1_800_000_000.0
 ISSUER = "https://acme.example"
 
 
-def begun(**changes: str) -> Begun:
+def begun(scope: tuple[str, ...] = (), **changes: str) -> Begun:
     counter = iter(range(1, 100))
+    provider = made(**changes)
     return begin(
-        made(**changes), redirect_uri="https://login.example.com/callback/acme", return_to="/reports",
-        transport=Transport(), now=NOW, random=lambda n: bytes([next(counter)]) * n,
-    )  # fmt: skip
+        replace(provider, scope=scope or provider.scope),
+        redirect_uri="https://login.example.com/callback/acme",
+        return_to="/reports",
+        transport=Transport(),
+        now=NOW,
+        random=lambda n: bytes([next(counter)]) * n,
+    )
 
 
 def query(url: str) -> dict[str, list[str]]:
@@ -53,7 +59,7 @@ def test_the_authorization_url_is_the_contracts() -> None:
         "redirect_uri": ["https://login.example.com/callback/acme"],
         "scope": ["read write"],
         "state": [start.state],
-        "code_challenge": [challenge_of(text_of(start.transaction.verifier))],
+        "code_challenge": [challenge_of(encode(start.transaction.verifier))],
         "code_challenge_method": ["S256"],
     }
 
@@ -64,20 +70,20 @@ def test_the_transaction_holds_what_the_callback_needs() -> None:
     assert (transaction.provider, transaction.return_to, transaction.scope) == ("acme", "/reports", ("read", "write"))
     assert transaction.redirect_uri == "https://login.example.com/callback/acme"
     assert transaction.began_at == NOW
-    assert start.state == text_of(b"\x01" * 32)
+    assert start.state == encode(b"\x01" * 32)
     assert transaction.verifier == b"\x02" * 32
     assert transaction.nonce == b""
 
 
 def test_no_secret_of_the_transaction_is_in_the_url() -> None:
-    start = begun(SCOPE="openid")
-    assert text_of(start.transaction.verifier) not in start.url
+    start = begun(("openid",))
+    assert encode(start.transaction.verifier) not in start.url
     assert "canary" not in start.url
 
 
 def test_a_nonce_is_sent_when_openid_is_asked() -> None:
-    start = begun(SCOPE="openid profile")
-    assert query(start.url)["nonce"] == [text_of(start.transaction.nonce)]
+    start = begun(("openid", "profile"))
+    assert query(start.url)["nonce"] == [encode(start.transaction.nonce)]
     assert len(start.transaction.nonce) == 32
 
 
@@ -99,7 +105,7 @@ def test_more_parameters_are_added_and_an_endpoints_query_is_kept() -> None:
 
 
 def test_a_transaction_is_small_and_comes_back_from_bytes() -> None:
-    transaction = begun(SCOPE="openid").transaction
+    transaction = begun(("openid",)).transaction
     content = msgspec.msgpack.encode(transaction)
     assert msgspec.msgpack.decode(content, type=type(transaction)) == transaction
     assert len(content) < 250

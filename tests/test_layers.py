@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "doorkey"
-WORDS = ("settings", "setting_values", "errors", "events", "clock", "presets", "paths", "http_headers")
+WORDS = ("settings", "setting_values", "errors", "events", "clock", "presets", "paths", "http_headers", "base64url")
 ORDER = ("words", "oauth", "sessions", "web", "factory", "cli")
 """Each layer may import itself and those before it."""
 

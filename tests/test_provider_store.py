@@ -21,7 +21,7 @@ def test_a_hundred_thousand_sign_ins_keep_everything_bounded() -> None:
         assert granted
         refresh_token = store.issue(granted, NOW, refresh=True).refresh_token
         if n % 2:
-            store.take_refresh_token(refresh_token, NOW)
+            store.take_refresh_token(refresh_token, GRANT.client_id, NOW)
         if n % 3 == 0:
             store.take_code(code, NOW)
         store.spend(str(n), NOW)
@@ -54,7 +54,10 @@ def test_a_name_is_spent_once() -> None:
 def test_a_narrowed_access_token_does_not_narrow_its_refresh_token(scope: tuple[str, ...] | None) -> None:
     store = ProviderStore()
     issued = store.issue(GRANT, NOW, scope=scope, refresh=True)
-    live, kept = store.grant_of(issued.access_token, NOW), store.take_refresh_token(issued.refresh_token, NOW)
+    live, kept = (
+        store.grant_of(issued.access_token, NOW),
+        store.take_refresh_token(issued.refresh_token, GRANT.client_id, NOW),
+    )
     assert live
     assert kept
     assert live.scope == issued.scope == (GRANT.scope if scope is None else scope)

@@ -3,6 +3,7 @@
 import pytest
 
 from doorkey.errors import TooManyRequests
+from doorkey.setting_values import networks
 from doorkey.web.rate_limit import MOST_ADDRESSES, RateLimit, client_address
 from tests.conftest import MovedClock
 
@@ -109,4 +110,4 @@ def test_its_memory_is_bounded(clock: MovedClock) -> None:
 def test_the_address_is_the_last_that_no_trusted_proxy_has(
     peer: str, forwarded: str, trusted: tuple[str, ...], address: str
 ) -> None:
-    assert client_address(peer, forwarded, trusted) == address
+    assert client_address(peer, forwarded, networks(",".join(trusted))) == address

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,11 @@ GOOD_KEY = "0123456789abcdefghijklmnopqrstuv"
         (values.public_url, "http://[::1]:8000", "http://[::1]:8000"),
         (values.domain, ".Example.COM", "example.com"),
         (values.host_patterns, "App.example.com, *.apps.example.com", ("app.example.com", "*.apps.example.com")),
-        (values.networks, "10.0.0.0/8, 127.0.0.1,fd00::/8", ("10.0.0.0/8", "127.0.0.1", "fd00::/8")),
+        (
+            values.networks,
+            "10.0.0.0/8, 127.0.0.1,fd00::/8",
+            tuple(ip_network(n) for n in ("10.0.0.0/8", "127.0.0.1", "fd00::/8")),
+        ),
         (values.session_store, "sqlite:", "sqlite:"),
         (values.session_store, "sqlite:/var/lib/doorkey/s.db", "sqlite:/var/lib/doorkey/s.db"),
         (values.proxy_url, "http://proxy.example:3128", "http://proxy.example:3128"),

@@ -5,10 +5,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from doorkey.base64url import encode
 from doorkey.factory import create_app
 from doorkey.oauth.token import Token
 from doorkey.oauth.user_info import Identity
-from doorkey.sessions.ids import encode
 from doorkey.settings import load
 from doorkey.web.account import ScopeRow, duration_text, expiry_view, moment_text, scope_rows
 from tests.conftest import ORIGIN, MovedClock

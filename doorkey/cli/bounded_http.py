@@ -42,6 +42,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._reads_head and self._head_bytes > LARGEST_HEAD:
             self.transport.abort()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._reads_head:  # what comes behind a chunked body is no header, whatever it is called
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._reads_head = False
         self._stop_clock()
@@ -52,7 +56,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._reads_head, self._head_bytes = True, 0
 
     def _start_clock(self) -> None:
-        if self._head_timer is None:
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if self._head_timer is None and not answering:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def _stop_clock(self) -> None:

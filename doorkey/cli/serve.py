@@ -34,7 +34,13 @@ def command(host: str | None, port: int | None) -> None:
             click.echo("sign in as anybody, no password. Never put this on a network.")
 
     try:
-        app = create_asgi(settings) if workers == 1 else "doorkey.factory:create_asgi"
+        app = create_asgi(settings)  # with several workers too, so that what is wrong shows here and once
     except SettingsError as error:
         fail(error)
-    run(app, host=settings.host, port=settings.port, announce=announce, workers=workers)
+    run(
+        app if workers == 1 else "doorkey.factory:create_asgi",
+        host=settings.host,
+        port=settings.port,
+        announce=announce,
+        workers=workers,
+    )

@@ -48,6 +48,7 @@ def run(app: Any, *, host: str, port: int, announce: Callable[[], None], workers
     )
     if workers > 1:
         listening = config.bind_socket()
+        listening.listen(config.backlog)  # from here on nobody is refused, only kept waiting for the workers
         announce()
         Multiprocess(config, sockets=[listening]).run()
         return

@@ -8,12 +8,12 @@ import hashlib
 import hmac
 import re
 import uuid
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from doorkey.devprovider.provider_store import Grant, Issued, ProviderStore
+from doorkey.base64url import encode
+from doorkey.devprovider.provider_store import Grant, Issued, ProviderStore, ScopeTooWide
 from doorkey.devprovider.token_request import OAuthError, authenticate, read_form
 from doorkey.devprovider.users import Client, User
 
@@ -73,16 +73,16 @@ def rotate(request: TokenRequest) -> dict[str, Any]:
     refresh_token = request.form.get("refresh_token")
     if refresh_token is None:
         raise OAuthError("invalid_request", "refresh_token is missing.")
-    grant = request.store.take_refresh_token(refresh_token, request.now)
+    asked = request.form.get("scope")
+    scope = tuple(dict.fromkeys(asked.split())) if asked else None
+    try:
+        grant = request.store.take_refresh_token(
+            refresh_token, request.client.client_id, request.now, scope=scope or ()
+        )
+    except ScopeTooWide:
+        raise OAuthError("invalid_scope", "The scope is wider than what was allowed.") from None
     if grant is None:
         raise OAuthError("invalid_grant", "The refresh token is unknown, used or too old.")
-    try:
-        if grant.client_id != request.client.client_id:
-            raise OAuthError("invalid_grant", "The refresh token is unknown, used or too old.")
-        scope = _narrowed(request.form.get("scope"), grant)
-    except OAuthError:
-        request.store.put_back_refresh_token(refresh_token, grant, request.now)
-        raise
     issued = request.store.issue(grant, request.now, scope=scope, refresh=True)
     user = request.users.get(grant.sub)
     return _token_response(request, issued) | {
@@ -96,8 +96,11 @@ def rotate(request: TokenRequest) -> dict[str, Any]:
 
 def issue_to_client(request: TokenRequest) -> dict[str, Any]:
     """RFC 6749 section 4.4: no refresh token; the contract adds `id` and `jti`."""
-    allowed = Grant(request.client.client_id, request.client.scopes)
-    grant = Grant(request.client.client_id, _narrowed(request.form.get("scope"), allowed))
+    allowed, asked = request.client.scopes, request.form.get("scope")
+    scope = tuple(dict.fromkeys(asked.split())) if asked else allowed
+    if not set(scope) <= set(allowed):
+        raise OAuthError("invalid_scope", "The client is not registered for one of the scopes.")
+    grant = Grant(request.client.client_id, scope)
     issued = request.store.issue(grant, request.now, refresh=False)
     return _token_response(request, issued) | {"id": request.client.app_id, "jti": str(uuid.uuid4())}
 
@@ -120,18 +123,10 @@ def _token_response(request: TokenRequest, issued: Issued) -> dict[str, Any]:
     }
 
 
-def _narrowed(asked: str | None, grant: Grant) -> tuple[str, ...]:
-    scope = grant.scope if asked is None else tuple(dict.fromkeys(asked.split()))
-    if not set(scope) <= set(grant.scope):
-        raise OAuthError("invalid_scope", "The scope is wider than what was allowed.")
-    return scope
-
-
 def _proves(verifier: str | None, challenge: str) -> bool:
     """Both or neither: a verifier without a challenge is a downgrade (RFC 9700 section 4.8.2)."""
     if not challenge or verifier is None:
         return not challenge and verifier is None
     if not VERIFIER.fullmatch(verifier):
         return False
-    digest = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    return hmac.compare_digest(digest, challenge)
+    return hmac.compare_digest(encode(hashlib.sha256(verifier.encode()).digest()), challenge)

@@ -31,6 +31,10 @@ class Grant:
     family: str = ""
 
 
+class ScopeTooWide(Exception):
+    """More was asked for than was allowed."""
+
+
 @dataclass(frozen=True)
 class Issued:
     """A new access token and, when there is one, the refresh token beside it."""
@@ -90,9 +94,19 @@ class ProviderStore:
         with self._lock:
             return self._take(self._codes, code, now)
 
-    def take_refresh_token(self, refresh_token: str, now: float) -> Grant | None:
-        """The grant of `refresh_token`, for one caller only; a second one ends the family."""
+    def take_refresh_token(
+        self, refresh_token: str, client_id: str, now: float, *, scope: tuple[str, ...] = ()
+    ) -> Grant | None:
+        """The grant of `refresh_token`, for one caller only; a second one ends the family.
+
+        Another client gets None, and a `scope` beyond the grant raises `ScopeTooWide`; neither spends anything.
+        """
         with self._lock:
+            grant = self._refresh.get(refresh_token, now)
+            if grant and grant.client_id != client_id:
+                return None
+            if grant and not set(scope) <= set(grant.scope):
+                raise ScopeTooWide
             return self._take(self._refresh, refresh_token, now)
 
     def _take(self, kind: _Expiring[Grant], key: str, now: float) -> Grant | None:
@@ -104,12 +118,6 @@ class ProviderStore:
             return None
         self._spent.put(key, grant.family, now)
         return None if self._ended.get(grant.family, now) else grant
-
-    def put_back_refresh_token(self, refresh_token: str, grant: Grant, now: float) -> None:
-        """Undo `take_refresh_token` for a request that was refused for another reason."""
-        with self._lock:
-            self._spent.pop(refresh_token, now)
-            self._refresh.put(refresh_token, grant, now)
 
     def issue(self, grant: Grant, now: float, *, scope: tuple[str, ...] | None = None, refresh: bool) -> Issued:
         """New tokens; `scope` narrows the access token, the refresh token keeps the grant's (RFC 6749 section 6)."""

@@ -11,12 +11,12 @@ check_callback(), so that a state is spent once whatever it came with.
 """
 
 import hashlib
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from doorkey.base64url import encode
 from doorkey.clock import Clock, RandomBytes
 from doorkey.errors import AccessDenied, AuthorizationRefused, CallbackMalformed, IssuerMismatch, StateMismatch
 from doorkey.events import clean_text, fingerprint
@@ -73,11 +73,6 @@ class SignedIn:
     token: Token
 
 
-def text_of(secret: bytes) -> str:
-    """Base64url without padding: 43 characters for 32 bytes, as RFC 7636 section 4.1 suggests."""
-    return urlsafe_b64encode(secret).rstrip(b"=").decode("ascii")
-
-
 def begin(
     provider: Provider,
     *,
@@ -88,7 +83,7 @@ def begin(
     random: RandomBytes,
 ) -> Begun:
     """A fresh state, verifier and nonce, and the authorization URL that carries the first two."""
-    state = text_of(random(32))
+    state = encode(random(32))
     transaction = Transaction(
         provider=provider.id,
         verifier=random(32),
@@ -100,14 +95,14 @@ def begin(
     )
     extra = dict(provider.authorization_params)
     if transaction.nonce:
-        extra["nonce"] = text_of(transaction.nonce)
+        extra["nonce"] = encode(transaction.nonce)
     session = transport.oauth_session(
         client_id=provider.client_id,
         redirect_uri=redirect_uri,
         scope=" ".join(provider.scope) or None,
         code_challenge_method="S256",
     )
-    verifier = text_of(transaction.verifier) if provider.pkce else None
+    verifier = encode(transaction.verifier) if provider.pkce else None
     url, _ = session.create_authorization_url(
         provider.authorization_endpoint, state=state, code_verifier=verifier, **extra
     )
@@ -162,7 +157,7 @@ def finish(checked: CheckedCallback, *, transport: Transport, trace: Trace, cloc
         checked.provider,
         code=checked.code,
         redirect_uri=checked.transaction.redirect_uri,
-        verifier=text_of(checked.transaction.verifier),
+        verifier=encode(checked.transaction.verifier),
         scope_asked=checked.transaction.scope,
         transport=transport,
         trace=trace,

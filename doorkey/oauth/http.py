@@ -16,6 +16,7 @@ from typing import Any
 import certifi
 import requests
 import urllib3
+from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client import OAuth2Session
 from requests.adapters import BaseAdapter, HTTPAdapter
 
@@ -26,6 +27,16 @@ from doorkey.oauth.deadline import HTTPPool, HTTPSPool
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 7.0
 LARGEST_BODY = 64 * 1024
+FOREIGN = (
+    DoorkeyError,
+    AuthlibBaseError,
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+    ValueError,
+)
+"""What may come out of a call to a provider; `translate()` makes it ours."""
+
 POOLS = {"http": HTTPPool, "https": HTTPSPool}
 HEADERS = {"User-Agent": f"doorkey/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
 
@@ -37,7 +48,7 @@ class BoundedAdapter(HTTPAdapter):
         self._tls = tls
         self._timeout = (connect, answer)
         self._largest_body = largest_body
-        super().__init__(pool_connections=16, pool_maxsize=32)
+        super().__init__(pool_connections=16, pool_maxsize=64)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -121,7 +132,7 @@ class Transport:
         self.equip(session)
         try:
             return session.get(url, headers=dict(headers))
-        except Exception as error:
+        except FOREIGN as error:
             raise translate(error, step) from error
 
 
@@ -130,22 +141,34 @@ def _no_redirect(response: requests.Response) -> None:
 
 
 def translate(error: Exception, step: str) -> DoorkeyError:
-    """The one seam where the exceptions of requests, urllib3 and Authlib become ours, at `step`.
+    """One of `FOREIGN` as one of ours, at `step`. Our own mistakes are not to be passed in: they are 500s.
 
-    Their texts stay in the log's traceback at most; none of them reaches a page.
+    What went wrong goes to the log by names only: the texts of these exceptions may hold headers.
     """
     if isinstance(error, DoorkeyError):
         error.step = error.step or step
         return error
-    kind, cause = type(error).__name__, error.args[0] if error.args else None
+    detail, cause = _names_of_causes(error), error.args[0] if error.args else None
     if isinstance(error, requests.exceptions.SSLError):
         hint = "The provider's TLS certificate is not trusted; see DOORKEY_CA_BUNDLE."
-        return ProviderUnreachable(kind, hint=hint, step=step)
+        return ProviderUnreachable(detail, hint=hint, step=step)
     if isinstance(cause, urllib3.exceptions.ProtocolError):  # hung up, or spoke something that is not HTTP
-        return ProviderError(kind, step=step)
+        return ProviderError(detail, step=step)
     if isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout, TimeoutError)):
-        return ProviderUnreachable(kind, step=step)
-    return ProviderError(kind, step=step)
+        return ProviderUnreachable(detail, step=step)
+    return ProviderError(detail, step=step)
+
+
+def _names_of_causes(error: BaseException | None) -> str:
+    """Such as `ConnectionError, MaxRetryError, NewConnectionError, Connection refused`."""
+    names: list[str] = []
+    while error is not None and len(names) < 8:
+        names.append(type(error).__name__)
+        if isinstance(error, OSError) and error.strerror:
+            names.append(error.strerror)
+        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
+    return ", ".join(dict.fromkeys(names))
 
 
 def read_json_object(body: bytes) -> dict[str, Any]:

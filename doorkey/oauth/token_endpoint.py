@@ -5,11 +5,12 @@ read by our strict reader before Authlib sees it, and Authlib's own idea of it i
 """
 
 from typing import Any
+from urllib.parse import quote_plus
 
 from doorkey.clock import Clock
 from doorkey.events import clean_text, fingerprint
 from doorkey.oauth.client_auth import CLIENT_AUTH
-from doorkey.oauth.http import Transport, translate
+from doorkey.oauth.http import FOREIGN, Transport, translate
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.token import Token, read_token_response
 from doorkey.oauth.trace import Step, Trace
@@ -39,7 +40,8 @@ def exchange_code(
 
     Raises `TokenRefused`, `TokenResponseInvalid` or another `ProviderError`.
     """
-    secrets = tuple(secret for secret in (code, verifier, provider.client_secret) if secret)
+    plain = [secret for secret in (code, verifier, provider.client_secret) if secret]
+    secrets = (*plain, *(quote_plus(secret) for secret in plain))
     read: list[Token] = []
 
     def read_answer(response: Any) -> _Accepted:
@@ -66,7 +68,7 @@ def exchange_code(
         try:
             proof = {"code_verifier": verifier} if provider.pkce else {}
             session.fetch_token(provider.token_endpoint, grant_type="authorization_code", code=code, **proof)
-        except Exception as error:
+        except FOREIGN as error:
             raise translate(error, step.name) from error
         _note_result(step, read[0])
         return read[0]

@@ -10,11 +10,9 @@ domain cookie cannot open the account page, and a dump of the store logs nobody 
 
 import hashlib
 import hmac
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 
-_COOKIE = re.compile(r"[A-Za-z0-9_-]{43}")
+from doorkey.base64url import decode, encode
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,14 +39,7 @@ class SessionIds:
         return hashlib.sha256(b"doorkey public" + self.record_id).hexdigest()[:16]
 
 
-def encode(secret: bytes) -> str:
-    """32 bytes as the 43 characters of a cookie value."""
-    return urlsafe_b64encode(secret).rstrip(b"=").decode("ascii")
-
-
-def decode(cookie: str) -> bytes | None:
-    """The 32 bytes of a cookie value; None when it is not exactly in the form `encode()` gives."""
-    if not _COOKIE.fullmatch(cookie):
-        return None
-    secret = urlsafe_b64decode(cookie + "=")
-    return secret if encode(secret) == cookie else None
+def decode_secret(cookie: str) -> bytes | None:
+    """The 32 bytes of a cookie value; None when it is anything else."""
+    secret = decode(cookie)
+    return secret if secret is not None and len(secret) == 32 else None

@@ -5,11 +5,13 @@ What a store holds is sealed under a key that needs both a server key and the co
 with the record id as associated data, so records cannot be read or swapped in the store.
 """
 
+import hashlib
 import logging
 from dataclasses import dataclass
 
 from doorkey import events
 from doorkey.clock import Clock, RandomBytes
+from doorkey.errors import StoreUnavailable
 from doorkey.oauth.token import Token
 from doorkey.oauth.user_info import Identity
 from doorkey.sessions.ids import SessionIds
@@ -18,6 +20,7 @@ from doorkey.sessions.seal import Keyring
 from doorkey.sessions.store import SessionStore, StoredRecord
 
 SWEEP_SECONDS = 600
+SWEEP_RECORDS = 1000
 PURPOSE = "session record"
 
 
@@ -43,6 +46,7 @@ class Sessions:
         self._clock = clock
         self._random = random
         self._next_sweep = 0.0
+        self._checked_at = 0.0
 
     def start(self, identity: Identity, token: Token, *, label: str = "") -> OpenSession:
         """A new session under new ids."""
@@ -73,17 +77,16 @@ class Sessions:
             events.log(events.RECORD_UNREADABLE, level=logging.WARNING, session=ids.public_id)
             return None
         if not record.is_live(self._clock()):
-            self._store.delete(ids.record_id)
-            return None
+            return None  # the sweep deletes it: by now another request may have made it live longer
         return OpenSession(ids, record, stored.version)
 
     def touch(self, session: OpenSession) -> None:
-        """Note that the session was used, at most once a minute.
+        """Note that the session was used, at most once a minute (more often when it may idle for minutes only).
 
         When another request changed or ended the session meanwhile nothing is written, which is right.
         """
         now = self._clock()
-        if now - session.record.last_seen >= TOUCH_SECONDS:
+        if now - session.record.last_seen >= min(TOUCH_SECONDS, self._idle / 10):
             record = session.record.seen(now, self._idle)
             self._store.update(self._stored(session.ids, record, session.version))
 
@@ -98,11 +101,15 @@ class Sessions:
         """
         now = self._clock()
         self._sweep_when_due(now)
-        return self._store.mark_once(self._keyring.index_key("mark", name), now=now, ends=now + seconds)
+        mark = hashlib.sha256(b"doorkey mark " + name.encode()).digest()  # no key: all processes must agree on it
+        return self._store.mark_once(mark, now=now, ends=now + seconds)
 
     def check_store(self) -> None:
-        """Raise `StoreUnavailable` unless sessions can be read and written."""
-        self._store.ping()
+        """Raise `StoreUnavailable` unless sessions can be read and written; asked at most once a second."""
+        now = self._clock()
+        if not self._checked_at <= now < self._checked_at + 1:
+            self._store.ping()
+            self._checked_at = now
 
     def _stored(self, ids: SessionIds, record: Record, version: int) -> StoredRecord:
         identity = record.identity
@@ -124,6 +131,12 @@ class Sessions:
         return self._keyring.index_key("user", identity.provider, identity.sub)
 
     def _sweep_when_due(self, now: float) -> None:
-        if now >= self._next_sweep:
-            self._next_sweep = now + SWEEP_SECONDS
-            self._store.sweep(now)
+        """A part at a time, so that nobody's sign-in waits for it; whether it works is not their concern."""
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + SWEEP_SECONDS
+        try:
+            if self._store.sweep(now, most=SWEEP_RECORDS) == SWEEP_RECORDS:
+                self._next_sweep = now + 1
+        except StoreUnavailable as error:
+            events.log(events.STORE_FAILED, level=logging.WARNING, detail=error.detail)

@@ -46,11 +46,8 @@ class Keyring:
             return None
 
     def index_key(self, *parts: str) -> bytes:
-        """A keyed hash for looking things up without storing them in clear.
-
-        Made with the last key: it is the oldest, and stays the same while a new one is added in front.
-        """
-        key = _derive(list(self._keys.values())[-1], "index", b"")
+        """A keyed hash under the first key, for looking things up without storing them in clear."""
+        key = _derive(self._keys[self._first], "index", b"")
         joined = b"".join(len(part.encode()).to_bytes(4) + part.encode() for part in parts)
         return hashlib.blake2b(joined, key=key, digest_size=32).digest()
 

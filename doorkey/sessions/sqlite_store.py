@@ -8,10 +8,12 @@ more). A lock that others hold for longer than `BUSY_SECONDS` is `StoreUnavailab
 """
 
 import contextlib
+import functools
 import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,11 +48,11 @@ class SqliteStore:
     def __init__(self, path: Path):
         self._path = path
         self._start_afresh()
+        os.register_at_fork(after_in_child=functools.partial(_start_afresh_if_there, weakref.ref(self)))
 
     def _start_afresh(self) -> None:
         """For this process: after a fork, inherited connections are kept, and neither used nor closed."""
         self._inherited = getattr(self, "_local", None)
-        self._process = os.getpid()
         self._local = threading.local()
         self._queue = threading.Lock()
 
@@ -109,18 +111,16 @@ class SqliteStore:
         with self._writing() as db:
             db.execute("DELETE FROM leases WHERE name = ? AND owner = ?", (name, owner))
 
-    def sweep(self, now: float) -> int:
-        with self._writing() as db:
-            db.execute("DELETE FROM marks WHERE ends <= ?", (now,))
-            db.execute("DELETE FROM leases WHERE ends <= ?", (now,))
-        return self._delete("ends <= ?", now)
+    def sweep(self, now: float, *, most: int = 1000) -> int:
+        for table, key in (("marks", "mark"), ("leases", "name"), ("sessions", "record_id")):
+            ended = f"SELECT {key} FROM {table} WHERE ends <= ? LIMIT ?"
+            with self._writing() as db:
+                swept = db.execute(f"DELETE FROM {table} WHERE {key} IN ({ended})", (now, most)).rowcount
+        return swept
 
     def ping(self) -> None:
-        """A write that changes nothing: a full disk or a read-only file must show."""
-        with self._writing() as db:
-            db.execute("BEGIN IMMEDIATE")
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            db.execute("ROLLBACK")
+        """A write that is committed and means nothing: a full disk or a read-only file must show."""
+        self.mark_once(b"ping", now=1, ends=0)
 
     def _delete(self, condition: str, value: bytes | float) -> int:
         with self._writing() as db:
@@ -159,8 +159,6 @@ class SqliteStore:
 
         A connection that failed is closed: after a full disk or a replaced file the next call starts afresh.
         """
-        if self._process != os.getpid():
-            self._start_afresh()
         try:
             if getattr(self._local, "connection", None) is None:
                 self._local.connection = self._connect()
@@ -187,6 +185,12 @@ class SqliteStore:
             db.close()
             raise
         return db
+
+
+def _start_afresh_if_there(store: "weakref.ref[SqliteStore]") -> None:
+    found = store()
+    if found is not None:
+        found._start_afresh()
 
 
 def _prepare(db: sqlite3.Connection) -> None:

@@ -58,8 +58,8 @@ class SessionStore(Protocol):
     def release_lease(self, name: bytes, owner: bytes) -> None:
         """Give `name` back if `owner` still holds it."""
 
-    def sweep(self, now: float) -> int:
-        """Delete what ended before `now`: records, marks, leases; how many records."""
+    def sweep(self, now: float, *, most: int = 1000) -> int:
+        """Delete what ended before `now`, at most `most` records, marks and leases each; how many records."""
 
     def ping(self) -> None:
         """Raise `StoreUnavailable` unless the store can be read and written."""

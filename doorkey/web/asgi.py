@@ -7,6 +7,8 @@ pass on is refused before a WSGI environ is made of it.
 """
 
 import asyncio
+import logging
+import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, cast
 from urllib.parse import quote
@@ -14,6 +16,7 @@ from urllib.parse import quote
 from a2wsgi import WSGIMiddleware
 from flask import Flask
 
+from doorkey import events
 from doorkey.http_headers import BARE_CSP
 
 Message = MutableMapping[str, Any]
@@ -28,10 +31,16 @@ BODY_SECONDS = 10.0
 
 
 class Refused(Exception):
-    def __init__(self, status: int, words: str):
+    """Answered here, in plain text, because what is wrong is the request as HTTP."""
+
+    def __init__(self, status: int, code: str, words: str):
         super().__init__(words)
         self.status = status
+        self.code = code
         self.words = words
+
+
+TOO_LARGE = (413, "too_large", "The request is too large.")
 
 
 class DoorkeyAsgi:
@@ -46,29 +55,38 @@ class DoorkeyAsgi:
             await self._pages(cast(Any, scope), cast(Any, receive), cast(Any, send))
             return
         try:
-            checked = _checked(scope)
+            _check(scope)
             body = await asyncio.wait_for(_read_body(receive), BODY_SECONDS) if _has_body(scope) else b""
         except Refused as refused:
-            await _refuse(send, refused)
-            return
+            await _refuse(send, scope, refused)
         except TimeoutError:
-            await _refuse(send, Refused(408, "The request did not arrive in time."))
-            return
-        await self._pages(cast(Any, checked), cast(Any, _replay(body)), cast(Any, send))
+            await _refuse(send, scope, Refused(408, "too_slow", "The request did not arrive in time."))
+        else:
+            await self._pages(cast(Any, _for_wsgi(scope, body)), cast(Any, _replay(body)), cast(Any, send))
 
 
-def _checked(scope: Message) -> Message:
-    """The scope that the pages get. Raises `Refused`."""
-    headers, target = scope["headers"], scope["raw_path"] + scope["query_string"]
-    if len(target) > LONGEST_TARGET:
-        raise Refused(414, "The address is too long.")
+def _check(scope: Message) -> None:
+    """What no server should pass on. Raises `Refused`."""
+    headers = scope["headers"]
+    if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_TARGET:
+        raise Refused(414, "address_too_long", "The address is too long.")
     if len(headers) > MOST_HEADERS or sum(len(n) + len(v) for n, v in headers) > LARGEST_HEAD:
-        raise Refused(431, "The request has too many or too large headers.")
+        raise Refused(431, "headers_too_large", "The request has too many or too large headers.")
     if sum(name == b"host" for name, _ in headers) > 1:
-        raise Refused(400, "The request has more than one Host.")
-    kept = [(name, value) for name, value in headers if b"_" not in name]
+        raise Refused(400, "several_hosts", "The request has more than one Host.")
+    lengths = [value for name, value in headers if name == b"content-length"]
+    if any(len(value) > 9 or int(value) > LARGEST_BODY for value in lengths if value.isdigit()):
+        raise Refused(*TOO_LARGE)
+
+
+def _for_wsgi(scope: Message, body: bytes) -> Message:
+    """The scope that an environ can be made of: the body has a length, a chunked one too."""
+    replaced = (b"content-length", b"transfer-encoding")
+    headers = [(name, value) for name, value in scope["headers"] if b"_" not in name and name not in replaced]
+    if _has_body(scope):
+        headers.append((b"content-length", str(len(body)).encode()))
     query = quote(scope["query_string"], safe=bytes(range(0x21, 0x7F)))
-    return {**scope, "headers": kept, "query_string": query.encode("ascii")}
+    return {**scope, "headers": headers, "query_string": query.encode("ascii")}
 
 
 def _has_body(scope: Message) -> bool:
@@ -80,10 +98,10 @@ async def _read_body(receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refused(400, "The client went away.")
+            raise Refused(400, "client_gone", "The client went away.")
         body += message.get("body", b"")
         if len(body) > LARGEST_BODY:
-            raise Refused(413, "The request is too large.")
+            raise Refused(*TOO_LARGE)
         if not message.get("more_body"):
             return bytes(body)
 
@@ -95,13 +113,19 @@ def _replay(body: bytes) -> Receive:
     return receive
 
 
-async def _refuse(send: Send, refused: Refused) -> None:
+async def _refuse(send: Send, scope: Message, refused: Refused) -> None:
+    request_id = secrets.token_hex(8)
+    events.request_id.set(request_id)
+    path = scope["path"][:200]
+    events.log(events.REQUEST_REFUSED, level=logging.WARNING, code=refused.code, method=scope["method"], path=path)
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-security-policy", BARE_CSP.encode()),
         (b"x-content-type-options", b"nosniff"),
         (b"cache-control", b"no-store"),
+        (b"x-request-id", request_id.encode()),
         (b"connection", b"close"),
     ]
+    body = f"{refused.words}\n{refused.code}, request id {request_id}\n".encode()
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
-    await send({"type": "http.response.body", "body": refused.words.encode() + b"\n"})
+    await send({"type": "http.response.body", "body": body})

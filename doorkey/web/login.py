@@ -35,6 +35,8 @@ bp = Blueprint("login", __name__)
 @bp.get("/login")
 def start() -> Response:
     """To the provider; to the choice of one when several are configured and none is named."""
+    if request.method == "HEAD":
+        return Response(status=204)
     _limit("login")
     return_to = _return_target(request.args.getlist("next"))
     providers = doorkey().providers

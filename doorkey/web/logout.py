@@ -27,7 +27,8 @@ def sign_out() -> Response:
     current = session.current
     if current:
         refuse_forged_form(current.ids)
-        session.end()
+    session.end()  # without a live session: only the cookie of one that is over goes
+    if current:
         events.log(events.LOGOUT, provider=current.record.identity.provider, session=current.ids.public_id)
     response = redirect_to("/logged-out")
     response.headers["Clear-Site-Data"] = CLEAR

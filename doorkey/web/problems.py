@@ -24,6 +24,15 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Exception, _unknown)
 
 
+class HttpProblem(DoorkeyError):
+    """What HTTP itself or werkzeug objects to, in our words."""
+
+    def __init__(self, status: int):
+        super().__init__(f"status {status}")
+        self.status = status
+        self.code, self.message, self.hint = HTTP_WORDS.get(status, OTHER_WORDS)
+
+
 def _known(error: DoorkeyError) -> Response:
     level = logging.ERROR if error.status >= 500 and not isinstance(error, ProviderError) else logging.WARNING
     event = events.REQUEST_REFUSED if isinstance(error, RequestRefused) else events.PROBLEM
@@ -32,10 +41,7 @@ def _known(error: DoorkeyError) -> Response:
 
 
 def _http(error: HTTPException) -> Response:
-    code, message, hint = HTTP_WORDS.get(error.code or 500, OTHER_WORDS)
-    shown = DoorkeyError(hint=hint)
-    shown.code, shown.message, shown.status = code, message, error.code or 500
-    response = render(shown)
+    response = render(HttpProblem(error.code or 500))
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             response.headers[name] = value
@@ -43,9 +49,14 @@ def _http(error: HTTPException) -> Response:
 
 
 def _unknown(error: Exception) -> Response:
-    """A mistake of ours: everything for the log, nothing for the page."""
+    """A mistake of ours: everything for the log, nothing for the page; a page that fails too is replaced by text."""
     events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=error, kind=type(error).__name__)
-    return render(DoorkeyError())
+    try:
+        return render(DoorkeyError())
+    except Exception as again:
+        events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=again, kind=type(again).__name__)
+        words = f"{DoorkeyError.message}\n{DoorkeyError.code}, request id {events.request_id.get()}\n"
+        return Response(words, status=500, mimetype="text/plain")
 
 
 def wants_json() -> bool:

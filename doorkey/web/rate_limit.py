@@ -4,14 +4,17 @@ Kept in memory, per process and bounded; it slows down a flood, and stops nobody
 """
 
 import ipaddress
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
 from doorkey.clock import Clock
 from doorkey.errors import TooManyRequests
+from doorkey.setting_values import Network
 
 MOST_ADDRESSES = 10_000
+_WITH_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+))(?::[0-9]+)?")
 
 
 class RateLimit:
@@ -40,7 +43,7 @@ class RateLimit:
             raise TooManyRequests(f"{what} from {address}")
 
 
-def client_address(peer: str, forwarded_for: str, trusted: Sequence[str]) -> str:
+def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> str:
     """Who asks: the peer, or, when the peer is a trusted proxy, the last address that no trusted proxy has."""
     hops = [hop.strip() for hop in forwarded_for.split(",")] if forwarded_for else []
     address = peer
@@ -50,17 +53,18 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[str]) -> str
 
 
 def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address, with IPv4 seen through an IPv6 socket as what it is; None when it is none."""
+    """The address, without a port, and IPv4 seen through an IPv6 socket as what it is; None when it is none."""
+    match = _WITH_PORT.fullmatch(address)
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address((match[1] or match[2]) if match else address)
     except ValueError:
         return None
     return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
-def _is_in(address: str, networks: Sequence[str]) -> bool:
+def _is_in(address: str, networks: Sequence[Network]) -> bool:
     parsed = _parse(address)
-    return parsed is not None and any(parsed in ipaddress.ip_network(network, strict=False) for network in networks)
+    return parsed is not None and any(parsed in network for network in networks)
 
 
 def _network_of(address: str) -> str:

@@ -46,9 +46,10 @@ def doorkey() -> Doorkey:
 def request_host() -> tuple[str, int | None]:
     """Name (lower case, no trailing dot) and port of the Host header; an empty name when it is odd."""
     match = _HOST.fullmatch(request.environ.get("HTTP_HOST", ""))
-    if not match:
+    port = int(match["port"]) if match and match["port"] else None
+    if not match or (port is not None and not 0 < port < 65536):
         return "", None
-    return match["name"].lower(), int(match["port"]) if match["port"] else None
+    return match["name"].lower(), port
 
 
 def public_url() -> str:

@@ -6,6 +6,7 @@ view first asks for it, starting and ending happen in the view (so that a store 
 an ordinary 503), and saving means cookies and last-seen only.
 """
 
+import contextlib
 import logging
 from datetime import timedelta
 from typing import Any, cast
@@ -15,10 +16,11 @@ from flask import session as flask_session
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
 from doorkey import events
+from doorkey.base64url import encode
 from doorkey.errors import StoreUnavailable
 from doorkey.oauth.token import Token
 from doorkey.oauth.user_info import Identity
-from doorkey.sessions.ids import SessionIds, decode, encode
+from doorkey.sessions.ids import SessionIds, decode_secret
 from doorkey.sessions.lifecycle import OpenSession, Sessions
 
 HOST_COOKIE = "doorkey"
@@ -52,16 +54,21 @@ class SealedSession(ServerSideSession):
 
     def begin(self, identity: Identity, token: Token, *, label: str) -> None:
         """A new session under new ids; then the old one of this browser ends."""
-        self._opened = self._interface.sessions.start(identity, token, label=label)
-        self._read, self.new_secret = True, self._opened.ids.session_secret
-        if self.sid:
-            self._interface._delete_session(self.sid)
+        started = self._interface.sessions.start(identity, token, label=label)
+        try:
+            if self.sid:
+                self._interface._delete_session(self.sid)
+        except StoreUnavailable:  # no cookie for a sign-in that is reported as failed
+            with contextlib.suppress(StoreUnavailable):
+                self._interface.sessions.end(started.ids.session_secret)
+            raise
+        self._opened, self._read, self.new_secret = started, True, started.ids.session_secret
 
     def end(self) -> None:
         """End the session in the store and take the cookies back."""
         if self.sid:
             self._interface._delete_session(self.sid)
-        self._opened, self._read, self.ended = None, True, True
+        self._opened, self._read, self.ended = None, True, self.sid is not None
 
 
 class SealedSessionInterface(ServerSideSessionInterface):
@@ -76,7 +83,7 @@ class SealedSessionInterface(ServerSideSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> SealedSession:
         values = request.cookies.getlist(self.cookie)
-        return SealedSession(self, values[0] if len(values) == 1 and decode(values[0]) else None)
+        return SealedSession(self, values[0] if len(values) == 1 and decode_secret(values[0]) else None)
 
     def save_session(self, app: Flask, session: ServerSideSession, response: Response) -> None:
         sealed = cast(SealedSession, session)
@@ -88,11 +95,11 @@ class SealedSessionInterface(ServerSideSessionInterface):
             self._upsert_session(app.permanent_session_lifetime, session, "")
 
     def _retrieve_session_data(self, store_id: str) -> OpenSession | None:
-        secret = decode(store_id)
+        secret = decode_secret(store_id)
         return self.sessions.open(secret) if secret else None
 
     def _delete_session(self, store_id: str) -> None:
-        secret = decode(store_id)
+        secret = decode_secret(store_id)
         if secret:
             self.sessions.end(secret)
 

@@ -6,12 +6,11 @@ sites from planting one. Nothing is stored on the server before a sign-in is fin
 
 import re
 import zlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
 
 import msgspec
 from flask import Request, Response
 
+from doorkey.base64url import decode, encode
 from doorkey.clock import Clock
 from doorkey.oauth.flow import LOGIN_SECONDS, Begun, Transaction, state_name
 from doorkey.sessions.seal import Keyring
@@ -72,12 +71,11 @@ class Transactions:
     def _seal(self, name: str, transaction: Transaction) -> str:
         content = zlib.compress(msgspec.msgpack.encode(transaction), 9, wbits=-15)
         sealed = self._keyring.seal(content, purpose="login transaction", bound_to=name.encode())
-        return urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return encode(sealed)
 
     def _open(self, name: str, value: str) -> Transaction | None:
-        try:
-            sealed = urlsafe_b64decode(value + "=" * (-len(value) % 4))
-        except (NotBase64, ValueError):
+        sealed = decode(value)
+        if sealed is None:
             return None
         content = self._keyring.open(sealed, purpose="login transaction", bound_to=name.encode())
         if content is None:

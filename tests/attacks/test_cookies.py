@@ -234,7 +234,7 @@ def test_a_copied_row_under_another_id_does_not_open(app, person, database):
 
 
 def test_what_the_store_holds_logs_nobody_in(app, person, database):
-    from doorkey.sessions.ids import encode
+    from doorkey.base64url import encode
 
     person.sign_in()
     with sqlite3.connect(database) as db:

@@ -116,7 +116,8 @@ def test_neither_secrets_nor_people_are_readable_in_the_session_file(person, stu
     for word in (*secrets, *PEOPLE):
         assert word.encode() not in content, word
         assert word.encode("utf-16-le") not in content, word
-    from doorkey.sessions.ids import SessionIds, decode
+    from doorkey.base64url import decode
+    from doorkey.sessions.ids import SessionIds
 
     secret = decode(person.cookies()["doorkey"])
     assert secret is not None

@@ -88,13 +88,6 @@ def test_the_shown_idle_end_is_kept_after_the_clock_went_back(person, clock):
     assert not person.is_signed_in()
 
 
-def test_an_ended_session_is_gone_from_the_store_once_it_was_asked_for(person, clock, settings):
-    person.sign_in()
-    clock.advance(2 * HOUR)
-    person.session()
-    assert rows(settings.instance / "sessions.sqlite3")["sessions"] == 0
-
-
 def test_ended_sessions_of_people_who_never_came_back_are_swept(app, clock, settings):
     for _ in range(4):
         Person(app).sign_in()
