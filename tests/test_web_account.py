@@ -10,7 +10,7 @@ from doorkey.factory import create_app
 from doorkey.oauth.token import Token
 from doorkey.oauth.user_info import Identity
 from doorkey.settings import load
-from doorkey.web.account import ScopeRow, duration_text, expiry_view, moment_text, scope_rows
+from doorkey.web.account_view import ScopeRow, duration_text, expiry_view, moment_text, scope_rows
 from tests.conftest import ORIGIN, MovedClock
 from tests.test_provider import SETTINGS
 from tests.test_token import NOW, read

@@ -3,6 +3,7 @@
 runtime.py            the collaborators of one app, and its public URL
 login.py              /login, /callback/<provider>
 account.py            /, /session
+account_view.py       what the home page shows of a session
 logout.py             /logout, /logged-out
 ops.py                /healthz, /readyz
 problems.py           any error -> page or JSON, with the request id
