@@ -14,13 +14,13 @@ help: ## This list
 run: $(VENV)/runtime.stamp ## Start Doorkey on http://127.0.0.1:8000 (PORT changes it)
 	@exec $(BIN)/python app.py
 
-test: lint unit ## Linters, types, all tests, browser included
+test: chromium lint unit ## Linters, types, all tests, browser included
 
 lint: $(VENV)/dev.stamp
 	@echo "== ruff and mypy"
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
 
 unit: $(VENV)/dev.stamp chromium
 	@echo "== pytest"
@@ -38,9 +38,11 @@ chromium:
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Doorkey needs Python 3.11 or newer; none was found."; exit 1; }
-	@echo "== making a virtual environment in $(VENV), the first time only"
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@test -w . || { echo "This folder cannot be written, and the virtual environment has to go into it."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "Python cannot make virtual environments here. On Debian:  sudo apt-get install python3-venv"; exit 1; }
+	@echo "== making a virtual environment in $(VENV), the first time only"
+	@$(PYTHON) -m venv --clear $(VENV)
 
 $(VENV)/runtime.stamp: requirements.txt | $(BIN)/python
 	@echo "== installing requirements.txt"

@@ -9,7 +9,12 @@ if __name__ == "__main__":
     main(["serve"], prog_name="doorkey")
 
 if __name__ != "__mp_main__":  # a worker process looks in here on its way, and makes an app of its own
+    from doorkey.cli.settings_errors import fail
+    from doorkey.errors import SettingsError
     from doorkey.factory import create_asgi
 
-    asgi = create_asgi()
+    try:
+        asgi = create_asgi()
+    except SettingsError as error:
+        fail(error)
     app = asgi.flask

@@ -74,7 +74,7 @@ class CallbackError(DoorkeyError):
 
 class StateMismatch(CallbackError):
     code = "state_mismatch"
-    message = "This sign-in did not start in this browser, or it took longer than ten minutes."
+    message = "This sign-in did not start in this browser, is over already, or took longer than ten minutes."
     hint = "Start again from the sign-in page, in this browser, and allow its cookies."
     rfc = "RFC 6749 section 10.12"
 
@@ -197,7 +197,7 @@ class ResponseTooLarge(ProviderError):
 class ProviderUnreachable(ProviderError):
     code = "provider_unreachable"
     status = 504
-    message = "The provider did not answer in time."
+    message = "The provider could not be reached, or did not answer in time."
     hint = "Try again in a moment. If it stays, check the network and the endpoint's address."
 
 

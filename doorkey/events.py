@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 UNSAFE_DEFAULT = "unsafe_default"
+PUBLIC_CLIENT = "public_client"
 REQUEST = "request"
 LOGIN_STARTED = "login_started"
 LOGIN_OK = "login_ok"
@@ -64,9 +65,11 @@ def configure(log_format: Literal["json", "text"]) -> None:
 
 
 def quiet_libraries() -> None:
-    """Keep libraries from logging secrets: Authlib the PKCE verifier and urllib3 whole URLs, at DEBUG."""
+    """Keep libraries from logging what they were sent: Authlib logs the PKCE verifier, urllib3 URLs and
+    (as a warning, whole) headers that it cannot parse. What matters of it is in our own errors.
+    """
     for chatty in ("authlib", "urllib3", "requests", "uvicorn.access", "werkzeug"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 

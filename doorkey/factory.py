@@ -3,6 +3,7 @@
 `create_app()` is the Flask part, for any WSGI server; `create_asgi()` is what uvicorn runs.
 """
 
+import logging
 import secrets
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from doorkey.clock import Clock, RandomBytes, system_clock, system_random
 from doorkey.devprovider.app import DevProvider, create_provider_app
 from doorkey.devprovider.inprocess import InProcessAdapter
 from doorkey.devprovider.users import Client
-from doorkey.errors import SettingsError
+from doorkey.errors import SettingsError, StoreUnavailable
 from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
 from doorkey.sessions.key_file import KEY_FILE, load_or_make_key
@@ -90,7 +91,12 @@ def create_asgi(settings: Settings | None = None) -> DoorkeyAsgi:
     """The ASGI app; its `flask` attribute is the Flask part. Raises `SettingsError`."""
     settings = settings or settings_module.load()
     configure_logging(settings)
-    return DoorkeyAsgi(create_app(settings), threads=settings.threads)
+    app = create_app(settings)
+    try:
+        app.extensions["doorkey"].sessions.check_store()
+    except StoreUnavailable as error:  # pages say so until it is back
+        events.log(events.STORE_FAILED, level=logging.ERROR, store=settings.session_store, detail=error.detail)
+    return DoorkeyAsgi(app, threads=settings.threads)
 
 
 def configure_logging(settings: Settings) -> None:
@@ -133,6 +139,9 @@ def _sqlite_path(settings: Settings) -> Path:
 
 def _providers(settings: Settings, app: Flask, clock: Clock) -> tuple[dict[str, Provider], dict[str, InProcessAdapter]]:
     """The configured providers; without any, the development provider, mounted in `app` and asked in process."""
+    for given in settings.providers:
+        if not given.client_secret and not given.client_auth:
+            events.log(events.PUBLIC_CLIENT, level=logging.WARNING, provider=given.id, reason="no CLIENT_SECRET is set")
     if not settings.development:
         return {given.id: Provider.from_settings(given) for given in settings.providers}, {}
     client = dev_client(settings, f"{settings.own_url}/callback/{DEV_PROVIDER_ID}")

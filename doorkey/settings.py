@@ -229,6 +229,8 @@ def _cross_check(settings: Settings, *, debug: bool) -> Iterator[tuple[tuple[str
         return
     if debug:
         yield ("PUBLIC_URL", "PROVIDERS"), "FLASK_DEBUG is set: its debugger runs code for anybody who finds it"
+    if settings.insecure_dev_provider:
+        yield ("PUBLIC_URL", "PROVIDERS"), "DOORKEY_INSECURE_DEV_PROVIDER is on beside a real configuration; remove it"
     if not settings.providers:
         yield ("PROVIDERS",), "DOORKEY_PROVIDERS is missing: with a public URL at least one provider must be configured"
     if not settings.public_url:

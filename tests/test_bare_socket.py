@@ -4,8 +4,10 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+import requests
 
 from tests.support import servers
 from tests.support.servers import Running
@@ -179,3 +181,32 @@ def test_trailers_of_a_chunked_body_are_no_headers(alone: Running) -> None:
     """A proxy strips headers; what comes behind the body it may pass on unread."""
     body = b"0\r\nHost: 127.0.0.1:%d\r\n\r\n" % alone.port
     assert status_of(alone, b"POST /logout HTTP/1.1", b"Transfer-Encoding: chunked", body=body, host=None) == 400
+
+
+def test_it_is_alive_while_every_thread_waits(tmp_path: Path) -> None:
+    """A provider that hangs may hold all threads; a probe must not take that for death."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        provider = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings = {
+            "DOORKEY_PROVIDERS": "slow",
+            "DOORKEY_PROVIDER_SLOW_AUTHORIZATION_ENDPOINT": f"{provider}/authorize",
+            "DOORKEY_PROVIDER_SLOW_TOKEN_ENDPOINT": f"{provider}/token",
+            "DOORKEY_PROVIDER_SLOW_CLIENT_ID": "c",
+            "DOORKEY_THREADS": "2",
+        }
+        port = servers.free_port()
+        settings["DOORKEY_PUBLIC_URL"] = f"http://127.0.0.1:{port}"
+        with servers.server(servers.python_app, tmp_path, settings, port=port) as running:
+            waiting = []
+            for _ in range(3):
+                visitor = requests.Session()
+                begun = visitor.get(f"{running.url}/login", allow_redirects=False, timeout=10)
+                state = begun.headers["Location"].partition("state=")[2].partition("&")[0]
+                cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
+                waiting.append(connect(running))
+                lines = f"GET /callback/slow?code=c&state={state} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+                waiting[-1].sendall(f"{lines}Cookie: {cookies}\r\n\r\n".encode())
+            time.sleep(0.3)
+            assert answers_at_once(running)
+            for connection in waiting:
+                connection.close()

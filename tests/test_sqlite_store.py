@@ -224,3 +224,14 @@ def test_a_deleted_file_is_made_again_once_it_was_noticed(store: SqliteStore, pa
     fresh = SqliteStore(path)
     assert fresh.read(RECORD.record_id) is None
     fresh.create(RECORD)
+
+
+def test_nobody_goes_on_with_a_file_that_was_deleted(store: SqliteStore, path: Path) -> None:
+    """Two connections must never see two different stores."""
+    store.create(RECORD)
+    path.unlink()
+    other = SqliteStore(path)
+    assert other.read(RECORD.record_id) is None
+    assert store.read(RECORD.record_id) is None
+    other.create(RECORD)
+    assert store.read(RECORD.record_id) == RECORD

@@ -10,7 +10,7 @@ from doorkey.cli.uvicorn_server import run
 from doorkey.devprovider.app import DevProvider, create_provider_app
 from doorkey.devprovider.users import USERS, Client
 from doorkey.factory import configure_logging, dev_client
-from doorkey.setting_values import is_loopback, local_url
+from doorkey.setting_values import endpoint, is_loopback, local_url
 from doorkey.web.asgi import DoorkeyAsgi
 
 OWN_SETTINGS = ("DOORKEY_DEV_", "DOORKEY_INSECURE_DEV_PROVIDER", "DOORKEY_LOG_FORMAT")
@@ -35,6 +35,11 @@ def command(host: str, port: int, redirect_uris: tuple[str, ...]) -> None:
             f"{host} is reachable from other machines, and anybody can sign in here as anybody. "
             "Set DOORKEY_INSECURE_DEV_PROVIDER=on if that is what you want."
         )
+    try:
+        for uri in redirect_uris:
+            endpoint(uri)
+    except ValueError as error:
+        raise click.UsageError(f"--redirect-uri {uri} {error}") from None
     client = dev_client(settings, "http://127.0.0.1:8000/callback/dev", *redirect_uris)
     app = create_provider_app(DevProvider([client], anywhere=settings.insecure_dev_provider))
 

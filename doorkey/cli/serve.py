@@ -20,7 +20,10 @@ def command(host: str | None, port: int | None) -> None:
         if value is not None:
             os.environ[name] = str(value)  # the workers of a multi-process server read it too
     settings = load_settings()
-    workers = wanted_workers()
+    try:
+        workers = wanted_workers()
+    except ValueError as error:
+        fail(SettingsError([str(error)]))
     if settings.development and workers > 1:
         click.echo("The development provider keeps its codes in memory: one worker instead of "
                    f"WEB_CONCURRENCY={workers}.", err=True)  # fmt: skip
@@ -29,6 +32,8 @@ def command(host: str | None, port: int | None) -> None:
 
     def announce() -> None:
         click.echo(f"Doorkey is ready: {url}")
+        if settings.public_url:
+            click.echo(f"It listens on {settings.host} port {settings.port}.")
         if settings.development:
             click.echo("No provider is configured, so the built-in development provider is used:")
             click.echo("sign in as anybody, no password. Never put this on a network.")

@@ -62,6 +62,8 @@ def run(app: Any, *, host: str, port: int, announce: Callable[[], None], workers
 
 
 def wanted_workers() -> int:
-    """`WEB_CONCURRENCY`, as hosting platforms set it; 1 when it is absent or not a number."""
-    given = os.environ.get("WEB_CONCURRENCY", "1")
-    return max(1, int(given)) if given.isascii() and given.isdigit() else 1
+    """`WEB_CONCURRENCY`, as hosting platforms set it; 1 when it is absent. Raises `ValueError` for no number."""
+    given = os.environ.get("WEB_CONCURRENCY") or "1"
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= 256:
+        raise ValueError("WEB_CONCURRENCY must be a whole number from 1 to 256")
+    return int(given)

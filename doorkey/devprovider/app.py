@@ -87,7 +87,9 @@ class _Endpoints:
         if self._anywhere:
             return
         host = urlsplit("//" + request.host).hostname or ""
-        if not is_loopback(host) or not is_loopback(request.remote_addr or ""):
+        if not is_loopback(host):
+            raise PageError("The development provider answers under loopback names only.", "Use http://127.0.0.1.")
+        if not is_loopback(request.remote_addr or ""):
             raise PageError("The development provider answers this machine only.", "Use http://127.0.0.1.", 403)
 
     def show_consent(self) -> Response:
@@ -120,6 +122,9 @@ class _Endpoints:
         return self._allow(wanted, wanted.login_hint, wanted.scope)
 
     def decide(self) -> Response:
+        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+        if origin not in (None, "null", self._issuer) or site not in (None, "same-origin", "none"):
+            raise PageError("This decision came from another site.", "Start again at the program you came from.", 403)
         ticket = self._tickets.read(request.form.get("ticket", ""))
         browser = request.cookies.get(CONSENT_PREFIX + ticket.name, "")
         wanted = ticket.opened_by(browser, self._clients, self._issuer)

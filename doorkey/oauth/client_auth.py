@@ -13,10 +13,19 @@ from urllib.parse import quote_plus
 Sign = Callable[[Any, str, str, Any, Any], tuple[str, Any, Any]]
 
 
+def _pair(encode: Callable[[str], str], client_id: str, secret: str) -> str:
+    return b64encode(f"{encode(client_id)}:{encode(secret)}".encode()).decode("ascii")
+
+
+def basic_credentials(client: Any) -> tuple[str, ...]:
+    """What stands behind `Basic ` in either style; for masking it where a provider repeats it."""
+    secret = client.client_secret
+    return (_pair(quote_plus, client.client_id, secret), _pair(str, client.client_id, secret)) if secret else ()
+
+
 def _basic(encode: Callable[[str], str]) -> Sign:
     def sign(client: Any, method: str, uri: str, headers: Any, body: Any) -> tuple[str, Any, Any]:
-        pair = f"{encode(client.client_id)}:{encode(client.client_secret or '')}"
-        headers["Authorization"] = "Basic " + b64encode(pair.encode("utf-8")).decode("ascii")
+        headers["Authorization"] = "Basic " + _pair(encode, client.client_id, client.client_secret or "")
         return uri, headers, body
 
     return sign

@@ -20,7 +20,7 @@ from doorkey.base64url import encode
 from doorkey.clock import Clock, RandomBytes
 from doorkey.errors import AccessDenied, AuthorizationRefused, CallbackMalformed, IssuerMismatch, StateMismatch
 from doorkey.events import clean_text, fingerprint
-from doorkey.oauth.http import Transport
+from doorkey.oauth.http import LOGIN_CALL_SECONDS, Transport
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.token import Token
 from doorkey.oauth.token_endpoint import exchange_code
@@ -43,7 +43,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True):
     redirect_uri: str
     scope: tuple[str, ...]
     return_to: str
-    began_at: int
+    began_at: float
 
     def is_live(self, now: float) -> bool:
         return self.began_at - 60 <= now < self.began_at + LOGIN_SECONDS
@@ -91,7 +91,7 @@ def begin(
         redirect_uri=redirect_uri,
         scope=provider.scope,
         return_to=return_to,
-        began_at=int(now),
+        began_at=now,
     )
     extra = dict(provider.authorization_params)
     if transaction.nonce:
@@ -152,7 +152,8 @@ def _refusal(params: Params) -> AccessDenied | AuthorizationRefused:
 
 
 def finish(checked: CheckedCallback, *, transport: Transport, trace: Trace, clock: Clock) -> SignedIn:
-    """Exchange the code and ask who signed in. Raises `ProviderError`."""
+    """Exchange the code and ask who signed in, within ten seconds. Raises `ProviderError`."""
+    transport = transport.within(LOGIN_CALL_SECONDS)
     token = exchange_code(
         checked.provider,
         code=checked.code,

@@ -8,8 +8,10 @@ Called by token_endpoint.py and user_info.py. `Transport` is passed in, so that 
 development provider can be reached without a socket and tests can put in what they need.
 """
 
+import copy
 import json
 import ssl
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +28,8 @@ from doorkey.oauth.deadline import HTTPPool, HTTPSPool
 
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 7.0
+LOGIN_CALL_SECONDS = CONNECT_SECONDS + ANSWER_SECONDS
+"""For all calls of one sign-in together."""
 LARGEST_BODY = 64 * 1024
 FOREIGN = (
     DoorkeyError,
@@ -67,7 +71,12 @@ class BoundedAdapter(HTTPAdapter):
         """Nothing to do: the authorities are in our context, and loading them again is slow."""
 
     def send(self, request: Any, stream: bool = False, timeout: Any = None, *args: Any, **kwargs: Any) -> Any:
-        response = super().send(request, True, self._timeout, *args, **kwargs)
+        """`timeout`, when it is a number, is the seconds left for connecting and the answer together."""
+        connect, answer = self._timeout
+        if isinstance(timeout, (int, float)):
+            connect = min(connect, timeout / 2)
+            answer = min(answer, timeout - connect)
+        response = super().send(request, True, (connect, answer), *args, **kwargs)
         try:
             _read_capped(response, self._largest_body)
         except BaseException:
@@ -87,6 +96,24 @@ def _read_capped(response: requests.Response, limit: int) -> None:
         if len(body) > limit:
             raise ResponseTooLarge(f"more than {limit} bytes from {response.url}")
     response._content = bytes(body)
+
+
+class _Until(BaseAdapter):
+    """Another adapter, for calls that all have to be over at one moment (`ends`, of the monotonic clock)."""
+
+    def __init__(self, adapter: BaseAdapter, ends: float):
+        super().__init__()
+        self._adapter = adapter
+        self._ends = ends
+
+    def send(self, request: Any, stream: bool = False, timeout: Any = None, *args: Any, **kwargs: Any) -> Any:
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise requests.exceptions.Timeout("no time is left")
+        return self._adapter.send(request, stream, left, *args, **kwargs)
+
+    def close(self) -> None:
+        """The other adapter stays open."""
 
 
 class Transport:
@@ -110,6 +137,13 @@ class Transport:
         shared = BoundedAdapter(tls, connect=connect, answer=answer, largest_body=largest_body)
         self._adapters: dict[str, BaseAdapter] = {"https://": shared, "http://": shared, **(adapters or {})}
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+
+    def within(self, seconds: float) -> "Transport":
+        """The same transport for calls that have `seconds` from now, all together."""
+        bounded = copy.copy(self)
+        ends = time.monotonic() + seconds
+        bounded._adapters = {prefix: _Until(adapter, ends) for prefix, adapter in self._adapters.items()}
+        return bounded
 
     def equip(self, session: requests.Session) -> None:
         """Give `session` our adapters, headers and no help from the environment."""

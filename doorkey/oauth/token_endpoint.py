@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 
 from doorkey.clock import Clock
 from doorkey.events import clean_text, fingerprint
-from doorkey.oauth.client_auth import CLIENT_AUTH
+from doorkey.oauth.client_auth import CLIENT_AUTH, basic_credentials
 from doorkey.oauth.http import FOREIGN, Transport, translate
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.token import Token, read_token_response
@@ -41,7 +41,7 @@ def exchange_code(
     Raises `TokenRefused`, `TokenResponseInvalid` or another `ProviderError`.
     """
     plain = [secret for secret in (code, verifier, provider.client_secret) if secret]
-    secrets = (*plain, *(quote_plus(secret) for secret in plain))
+    secrets = (*plain, *(quote_plus(secret) for secret in plain), *basic_credentials(provider))
     read: list[Token] = []
 
     def read_answer(response: Any) -> _Accepted:

@@ -160,12 +160,22 @@ class SqliteStore:
         A connection that failed is closed: after a full disk or a replaced file the next call starts afresh.
         """
         try:
-            if getattr(self._local, "connection", None) is None:
+            if getattr(self._local, "connection", None) is None or self._file() != self._local.file:
+                self._forget()
                 self._local.connection = self._connect()
+                self._local.file = self._file()
             yield self._local.connection
         except (sqlite3.Error, OSError) as error:
             self._forget()
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    def _file(self) -> tuple[int, int] | None:
+        """Which file the path names now: a connection to one that was deleted would go on for itself."""
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _forget(self) -> None:
         connection, self._local.connection = getattr(self._local, "connection", None), None

@@ -17,7 +17,7 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask
 
 from doorkey import events
-from doorkey.http_headers import BARE_CSP
+from doorkey.http_headers import security_headers
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -53,6 +53,9 @@ class DoorkeyAsgi:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._pages(cast(Any, scope), cast(Any, receive), cast(Any, send))
+            return
+        if scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):
+            await _answer(send, 200, b"ok\n")  # here, because all threads may be waiting for a provider
             return
         try:
             _check(scope)
@@ -118,14 +121,14 @@ async def _refuse(send: Send, scope: Message, refused: Refused) -> None:
     events.request_id.set(request_id)
     path = scope["path"][:200]
     events.log(events.REQUEST_REFUSED, level=logging.WARNING, code=refused.code, method=scope["method"], path=path)
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-security-policy", BARE_CSP.encode()),
-        (b"x-content-type-options", b"nosniff"),
-        (b"cache-control", b"no-store"),
-        (b"x-request-id", request_id.encode()),
-        (b"connection", b"close"),
-    ]
     body = f"{refused.words}\n{refused.code}, request id {request_id}\n".encode()
-    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await _answer(send, refused.status, body, (b"x-request-id", request_id.encode()), (b"connection", b"close"))
+
+
+async def _answer(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    """A short text with the headers that every answer has."""
+    common = [(name.lower().encode(), value.encode()) for name, value in security_headers("", secure=False).items()]
+    length = (b"content-length", str(len(body)).encode())
+    start = [*common, (b"content-type", b"text/plain; charset=utf-8"), length, *headers]
+    await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})

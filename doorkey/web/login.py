@@ -71,14 +71,17 @@ def callback(provider_id: str) -> Response:
     _spend(state)
     signed_in = _finish(provider, transaction)
     browser_session().begin(signed_in.identity, signed_in.token, label=device_label(request.user_agent.string))
-    events.log(events.LOGIN_OK, provider=provider.id)
+    events.log(events.LOGIN_OK, provider=provider.id, user=signed_in.identity.sub, address=_address())
     return redirect_to(_checked_again(transaction.return_to))
 
 
 def _limit(what: str) -> None:
-    settings, forwarded = doorkey().settings, request.headers.get("X-Forwarded-For", "")
-    address = client_address(request.remote_addr or "", forwarded, settings.trusted_proxies)
-    doorkey().rate_limit.spend(what, address)
+    doorkey().rate_limit.spend(what, _address())
+
+
+def _address() -> str:
+    forwarded = request.headers.get("X-Forwarded-For", "")
+    return client_address(request.remote_addr or "", forwarded, doorkey().settings.trusted_proxies)
 
 
 def _spend(state: str) -> None:
@@ -100,7 +103,12 @@ def _finish(provider: Provider, transaction: Transaction) -> SignedIn:
         return finish(checked, transport=doorkey().transport, trace=trace, clock=doorkey().clock)
     except DoorkeyError as error:
         events.log(
-            events.LOGIN_FAILED, level=logging.WARNING, provider=provider.id, code=error.code, trace=trace.as_data()
+            events.LOGIN_FAILED,
+            level=logging.WARNING,
+            provider=provider.id,
+            code=error.code,
+            address=_address(),
+            trace=trace.as_data(),
         )
         raise
 

@@ -29,7 +29,8 @@ def sign_out() -> Response:
         refuse_forged_form(current.ids)
     session.end()  # without a live session: only the cookie of one that is over goes
     if current:
-        events.log(events.LOGOUT, provider=current.record.identity.provider, session=current.ids.public_id)
+        identity = current.record.identity
+        events.log(events.LOGOUT, provider=identity.provider, user=identity.sub, session=current.ids.public_id)
     response = redirect_to("/logged-out")
     response.headers["Clear-Site-Data"] = CLEAR
     return response

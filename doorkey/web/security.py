@@ -44,12 +44,13 @@ def _check_host() -> Response | None:
     if request.method == "GET" and given[1] == wanted[1] and is_loopback(given[0]) and is_loopback(wanted[0]):
         query = "?" + quote(request.query_string, safe="/%:@!$&'()*+,;=~-._?") if request.query_string else ""
         return redirect_to(public_url() + quote(request.path) + query, 302)
-    raise ForeignHost(f"Host is {events.clean_text(request.environ.get('HTTP_HOST', ''))}")
+    detail = f"Host is {events.clean_text(request.environ.get('HTTP_HOST', ''))}"
+    raise ForeignHost(detail, hint=f"Open it as {public_url()} (DOORKEY_PUBLIC_URL).")
 
 
 def redirect_to(location: str, status: int = 303) -> Response:
     """A redirect to a URL that Doorkey made; werkzeug's own would rewrite it."""
-    response = Response(status=status)
+    response = Response(status=status, mimetype="text/plain")
     response.headers["Location"] = location
     return response
 

@@ -59,7 +59,7 @@ class Transactions:
 
     def _pending(self, request: Request) -> list[tuple[str, int]]:
         """Name and size of the transaction cookies that came along, newest first, unreadable ones last."""
-        ages: list[tuple[int, str, int]] = []
+        ages: list[tuple[float, str, int]] = []
         for name, value in request.cookies.items():
             if self._name.fullmatch(name):
                 found = self._open(name, value)

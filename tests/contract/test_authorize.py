@@ -178,8 +178,8 @@ def test_a_loopback_redirect_uri_may_have_any_port(provider: Party) -> None:
 @pytest.mark.parametrize(
     ("host", "status"),
     [
-        pytest.param("evil.example", 403, id="a name that was rebound to loopback"),
-        pytest.param("127.0.0.1.evil.example", 403, id="a name that looks like loopback"),
+        pytest.param("evil.example", 400, id="a name that was rebound to loopback"),
+        pytest.param("127.0.0.1.evil.example", 400, id="a name that looks like loopback"),
         pytest.param("127.0.0.1:8000", 200, id="loopback"),
     ],
 )
