@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from doorkey.oauth.user_info import Identity
-from doorkey.sessions.lifecycle import SWEEP_SECONDS, OpenSession, Sessions
+from doorkey.sessions.lifecycle import SWEEP_RECORDS, SWEEP_SECONDS, OpenSession, Sessions
 from doorkey.sessions.record import TOUCH_SECONDS
 from doorkey.sessions.seal import Keyring
 from doorkey.sessions.sqlite_store import SqliteStore
@@ -136,3 +136,15 @@ def test_people_of_whom_nothing_is_known_are_not_one_person(sessions: Sessions, 
     for _ in range(2):
         start(sessions, Identity(provider="acme"))
     assert len(set(stored(path, "user_key"))) == 2
+
+
+def test_many_sign_ins_do_not_leave_their_marks_behind(sessions: Sessions, path: Path, clock: MovedClock) -> None:
+    """Marks end after minutes and sessions after hours, so a sweep that looks at sessions only falls behind."""
+    for n in range(3 * SWEEP_RECORDS):
+        assert sessions.spend(f"login {n}", seconds=60)
+    clock.advance(SWEEP_SECONDS)
+    for n in range(4):
+        assert sessions.spend(f"later {n}", seconds=60)
+        clock.advance(1)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM marks").fetchone() == (4,)

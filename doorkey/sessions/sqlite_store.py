@@ -112,11 +112,13 @@ class SqliteStore:
             db.execute("DELETE FROM leases WHERE name = ? AND owner = ?", (name, owner))
 
     def sweep(self, now: float, *, most: int = 1000) -> int:
+        largest = 0
         for table, key in (("marks", "mark"), ("leases", "name"), ("sessions", "record_id")):
             ended = f"SELECT {key} FROM {table} WHERE ends <= ? LIMIT ?"
             with self._writing() as db:
                 swept = db.execute(f"DELETE FROM {table} WHERE {key} IN ({ended})", (now, most)).rowcount
-        return swept
+            largest = max(largest, swept)
+        return largest
 
     def ping(self) -> None:
         """A write that is committed and means nothing: a full disk or a read-only file must show."""

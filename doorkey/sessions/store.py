@@ -59,7 +59,10 @@ class SessionStore(Protocol):
         """Give `name` back if `owner` still holds it."""
 
     def sweep(self, now: float, *, most: int = 1000) -> int:
-        """Delete what ended before `now`, at most `most` records, marks and leases each; how many records."""
+        """Delete what ended before `now`, at most `most` records, marks and leases each.
+
+        The largest of the three numbers; `most` means that there may be more to delete.
+        """
 
     def ping(self) -> None:
         """Raise `StoreUnavailable` unless the store can be read and written."""
