@@ -1,6 +1,6 @@
 # Doorkey: `make run` starts it, `make test` checks everything. Both bring what they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit chromium clean
+.PHONY: help run test lint unit bench chromium clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,6 +25,9 @@ lint: $(VENV)/dev.stamp
 unit: $(VENV)/dev.stamp chromium
 	@echo "== pytest"
 	@$(BIN)/python -m pytest
+
+bench: $(VENV)/runtime.stamp ## What things cost, measured on this machine
+	@$(BIN)/python benchmarks/dev_provider.py
 
 # Debian's Chromium for the browser tests, installed when it is missing and we may.
 chromium:

@@ -8,7 +8,8 @@ Where to look, from the bottom up (imports point downwards only):
     web/          Flask blueprints and the Flask-Session interface
     cli/          `doorkey serve`, `doorkey dev-provider`
     factory.py    create_app() and create_asgi(): every collaborator, in start order
-    devprovider/  the other party: a small OAuth provider for development
+    devprovider/  the other party: an OAuth and OpenID provider for development, which can fail on purpose
+    testing/      that provider for tests of other programs; pytest_plugin.py makes it a fixture
 """
 
 __version__ = "0.1.0"

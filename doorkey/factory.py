@@ -4,7 +4,6 @@
 """
 
 import logging
-import secrets
 from pathlib import Path
 
 from flask import Flask
@@ -12,9 +11,11 @@ from flask import Flask
 from doorkey import events, paths
 from doorkey import settings as settings_module
 from doorkey.clock import Clock, RandomBytes, system_clock, system_random
-from doorkey.devprovider.app import DevProvider, create_provider_app
+from doorkey.devprovider.app import create_provider_app
 from doorkey.devprovider.inprocess import InProcessAdapter
-from doorkey.devprovider.users import Client
+from doorkey.devprovider.realm import DevProvider
+from doorkey.devprovider.users import Client, own_client
+from doorkey.devprovider.users_file import UsersFile, UsersFileError, read_users_file
 from doorkey.errors import SettingsError, StoreUnavailable
 from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
@@ -105,12 +106,6 @@ def configure_logging(settings: Settings) -> None:
     events.configure("json" if chosen == "json" else "text")
 
 
-def dev_client(settings: Settings, callback: str, *redirect_uris: str) -> Client:
-    """The development provider's one client; its secret is made now unless it is set."""
-    secret = settings.dev_client_secret.reveal() or secrets.token_urlsafe(32)
-    return Client(settings.dev_client_id, secret, (callback, *settings.dev_redirect_uris, *redirect_uris))
-
-
 def _server_keys(settings: Settings) -> list[bytes]:
     if settings.secret_key:
         return [key.reveal().encode() for key in settings.secret_key]
@@ -144,11 +139,28 @@ def _providers(settings: Settings, app: Flask, clock: Clock) -> tuple[dict[str, 
             events.log(events.PUBLIC_CLIENT, level=logging.WARNING, provider=given.id, reason="no CLIENT_SECRET is set")
     if not settings.development:
         return {given.id: Provider.from_settings(given) for given in settings.providers}, {}
-    client = dev_client(settings, f"{settings.own_url}/callback/{DEV_PROVIDER_ID}")
-    provider_app = create_provider_app(DevProvider([client], anywhere=settings.insecure_dev_provider), clock=clock)
+    client = own_client(
+        settings, f"{settings.own_url}/callback/{DEV_PROVIDER_ID}", leave_to=(f"{settings.own_url}/logged-out",)
+    )
+    provider_app = create_provider_app(_dev_provider_config(settings, client), clock=clock)
     app.wsgi_app = mount(app.wsgi_app, provider_app)  # type: ignore[method-assign, assignment]
     events.log(events.UNSAFE_DEFAULT, what="development provider", change="DOORKEY_PROVIDERS")
     return {DEV_PROVIDER_ID: _dev_provider(client)}, {"http://": InProcessAdapter(provider_app)}
+
+
+def _dev_provider_config(settings: Settings, client: Client) -> DevProvider:
+    """What `DOORKEY_DEV_*` say. Raises `SettingsError`."""
+    try:
+        given = read_users_file(Path(settings.dev_users_file)) if settings.dev_users_file else UsersFile()
+    except UsersFileError as error:
+        raise SettingsError([f"DOORKEY_DEV_USERS_FILE: {problem}" for problem in error.problems]) from error
+    return DevProvider(
+        [client, *given.clients],
+        users=given.users,
+        lifetimes=given.lifetimes,
+        anywhere=settings.insecure_dev_provider,
+        control_token=settings.dev_control_token.reveal(),
+    )
 
 
 def _dev_provider(client: Client) -> Provider:

@@ -38,8 +38,8 @@ COMMON = {
 }
 
 
-def page_csp(*, secure: bool, form_target: str = "") -> str:
-    """The policy of a page. `form_target` is an origin that a form of it may end up at.
+def page_csp(*, secure: bool, form_target: str = "", frame_sources: str = "") -> str:
+    """The policy of a page. `form_target` is an origin that a form of it may end up at, `frame_sources` what it frames.
 
     Chromium applies form-action to the redirect after a POST too, so a consent page names the
     origin of the client it sends the browser back to.
@@ -47,12 +47,17 @@ def page_csp(*, secure: bool, form_target: str = "") -> str:
     rules = dict(_CSP)
     if form_target:
         rules["form-action"] += f" {form_target}"
+    if frame_sources:
+        rules["frame-src"] = frame_sources
     policy = "; ".join(f"{name} {value}" for name, value in rules.items())
     return policy + ("; upgrade-insecure-requests" if secure else "")
 
 
-def security_headers(content_type: str, *, secure: bool, form_target: str = "") -> dict[str, str]:
+def security_headers(
+    content_type: str, *, secure: bool, form_target: str = "", frame_sources: str = ""
+) -> dict[str, str]:
     """Headers for one answer: never cached, and a policy that fits its content type."""
     is_page = content_type.startswith("text/html")
-    csp = page_csp(secure=secure, form_target=form_target) if is_page else BARE_CSP
+    policy = page_csp(secure=secure, form_target=form_target, frame_sources=frame_sources)
+    csp = policy if is_page else BARE_CSP
     return {**COMMON, "Cache-Control": "no-store", "Content-Security-Policy": csp}

@@ -81,6 +81,8 @@ class Settings:
     dev_client_id: str = setting("DEV_CLIENT_ID", "doorkey-dev", values.text, "Development provider: its client's id")
     dev_client_secret: Secret = setting("DEV_CLIENT_SECRET", "", Secret, "Development provider: its client's secret; random at each start when empty")
     dev_redirect_uris: tuple[str, ...] = setting("DEV_REDIRECT_URIS", "", values.endpoints, "Development provider: redirect URIs of other programs, comma separated")
+    dev_users_file: str = setting("DEV_USERS_FILE", "", values.existing_file, "Development provider: TOML file with users, clients and lifetimes")
+    dev_control_token: Secret = setting("DEV_CONTROL_TOKEN", "", Secret, "Development provider: bearer token that opens /dev/ to other machines; none do when empty")
     insecure_dev_provider: bool = setting("INSECURE_DEV_PROVIDER", "off", values.switch, "Let the development provider answer beyond this machine (containers)")
 
     @property

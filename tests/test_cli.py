@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 from doorkey import __version__
 from doorkey.cli import COMMANDS, main
 from doorkey.cli.uvicorn_server import wanted_workers
+from doorkey.devprovider.failures import FAILURES
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +114,39 @@ def test_a_redirect_uri_that_could_never_match_is_refused() -> None:
     result = run("dev-provider", "--redirect-uri", "127.0.0.1:3000/cb")
     assert result.exit_code == 2
     assert "127.0.0.1:3000/cb" in result.stderr
+
+
+def test_every_failure_is_listed_with_what_it_does() -> None:
+    result = run("dev-provider", "--list-failures")
+    assert result.exit_code == 0
+    for name, failure in FAILURES.items():
+        assert name in result.output
+        assert failure.summary in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--fail", "invalid-isss"], "Do you mean invalid-iss?"),
+        (["--fail", "closed"], "Say at which endpoint"),
+        (["--fail", "token:status=99"], "status must be a number"),
+        (["--issuer", "provider"], "--issuer provider"),
+        (["--post-logout-redirect-uri", "here"], "--post-logout-redirect-uri here"),
+        (["--users-file", "nowhere.toml"], "nowhere.toml"),
+    ],
+    ids=str,
+)
+def test_what_the_development_provider_cannot_do_is_said_and_it_does_not_start(options: list[str], words: str) -> None:
+    result = run("dev-provider", *options)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_all_mistakes_of_a_users_file_are_said_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "users.toml"
+    file.write_text('[users.ann]\nemial = "a@example.com"\n[lifetimes]\ncode = -1\n')
+    result = run("dev-provider", "--users-file", str(file))
+    assert result.exit_code == 2
+    assert "users.ann" in result.stderr
+    assert "email" in result.stderr
+    assert "lifetimes" in result.stderr

@@ -2,15 +2,16 @@
 
 import pytest
 
-from doorkey.devprovider import provider_store as module
-from doorkey.devprovider.provider_store import ACCESS_SECONDS, MOST_ENTRIES, Grant, ProviderStore
+from doorkey.devprovider.expiring import MOST_ENTRIES, Expiring
+from doorkey.devprovider.provider_store import Grant, ProviderStore
+from doorkey.devprovider.users import Lifetimes
 
 NOW = 1_800_000_000.0
 GRANT = Grant("client", ("read", "write"), "alice", "http://127.0.0.1/cb")
 
 
 def sizes(store: ProviderStore) -> dict[str, int]:
-    return {name: len(kept) for name, kept in vars(store).items() if isinstance(kept, module._Expiring)}
+    return {name: len(kept) for name, kept in vars(store).items() if isinstance(kept, Expiring)}
 
 
 def test_a_hundred_thousand_sign_ins_keep_everything_bounded() -> None:
@@ -34,7 +35,7 @@ def test_what_expired_makes_room_by_itself() -> None:
     store = ProviderStore()
     for _ in range(100):
         store.issue(GRANT, NOW, refresh=False)
-    store.issue(GRANT, NOW + ACCESS_SECONDS, refresh=False)
+    store.issue(GRANT, NOW + Lifetimes().access_token, refresh=False)
     assert sizes(store)["_access"] == 1
 
 

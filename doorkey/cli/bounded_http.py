@@ -2,15 +2,21 @@
 
 Without them somebody who never finishes a head holds memory and connections for ever. What a
 head says is judged later, in web/asgi.py, which has its own and smaller limit.
+
+An app in a thread can close its connection through `scope["doorkey.hang_up"]`, and wait with
+`scope["doorkey.sleep"]`, which ends early and is true when the client has gone: the development provider
+does, when it is to fail that way (devprovider/wire.py).
 """
 
 import asyncio
+import threading
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LARGEST_HEAD = 64 * 1024
 HEAD_SECONDS = 10.0
+HANG_UP_SECONDS = 2.0
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -25,6 +31,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._reads_head = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._gone = threading.Event()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -33,6 +40,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
         super().connection_lost(exc)
+        self._gone.set()
 
     def data_received(self, data: bytes) -> None:
         if self._reads_head:
@@ -49,11 +57,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._reads_head = False
         self._stop_clock()
+        self.scope["doorkey.hang_up"] = self._hang_up  # type: ignore[typeddict-unknown-key]
+        self.scope["doorkey.sleep"] = self._gone.wait  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._reads_head, self._head_bytes = True, 0
+
+    def _hang_up(self) -> None:
+        """Close after what was written; called from a thread, and back when the connection is gone."""
+        self.loop.call_soon_threadsafe(self.transport.close)
+        self._gone.wait(HANG_UP_SECONDS)
 
     def _start_clock(self) -> None:
         answering = self.cycle is not None and not self.cycle.response_complete

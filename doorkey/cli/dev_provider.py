@@ -2,18 +2,29 @@
 
 import os
 import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
 
 import click
 
+from doorkey import events
 from doorkey.cli.settings_errors import load_settings
 from doorkey.cli.uvicorn_server import run
-from doorkey.devprovider.app import DevProvider, create_provider_app
-from doorkey.devprovider.users import USERS, Client
-from doorkey.factory import configure_logging, dev_client
+from doorkey.devprovider.app import create_provider_app
+from doorkey.devprovider.control import LONGEST_MOVE
+from doorkey.devprovider.realm import DevProvider
+from doorkey.devprovider.scripted_responses import read_spec
+from doorkey.devprovider.users import own_client
+from doorkey.devprovider.users_file import UsersFile, UsersFileError, read_users_file
 from doorkey.setting_values import endpoint, is_loopback, local_url
 from doorkey.web.asgi import DoorkeyAsgi
 
 OWN_SETTINGS = ("DOORKEY_DEV_", "DOORKEY_INSECURE_DEV_PROVIDER", "DOORKEY_LOG_FORMAT")
+THREADS = 32
+"""More than a few failures that keep somebody waiting can hold."""
+
+T = TypeVar("T")
 
 
 @click.command("dev-provider")
@@ -21,38 +32,97 @@ OWN_SETTINGS = ("DOORKEY_DEV_", "DOORKEY_INSECURE_DEV_PROVIDER", "DOORKEY_LOG_FO
 @click.option("--port", type=click.IntRange(1, 65535), default=9000, show_default=True, help="Port to listen on.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True,
               help="Redirect URI of your program; may be given several times.")  # fmt: skip
-def command(host: str, port: int, redirect_uris: tuple[str, ...]) -> None:
-    """Run the development provider alone, for any OAuth client.
+@click.option("--post-logout-redirect-uri", "leave_to", multiple=True,
+              help="Where it may send the browser after a logout; may be given several times.")  # fmt: skip
+@click.option("--users-file", type=click.Path(path_type=Path), help="TOML file with users, clients and lifetimes.")
+@click.option("--issuer", default="", help="Its address as clients know it, when that is not the one it listens on.")
+@click.option("--fail", "failures", multiple=True, metavar="SPEC",
+              help="[ENDPOINT:]NAME[=VALUE][*TIMES]: invalid-iss, token:status=503*2; may be repeated.")  # fmt: skip
+@click.option("--advance-clock", type=click.IntRange(-LONGEST_MOVE, LONGEST_MOVE), default=0, metavar="SECONDS",
+              help="Start with its clock ahead, or with a negative number behind.")  # fmt: skip
+@click.option("--list-failures", is_flag=True, help="Print every name that --fail knows, and stop.")
+def command(
+    host: str,
+    port: int,
+    redirect_uris: tuple[str, ...],
+    leave_to: tuple[str, ...],
+    users_file: Path | None,
+    issuer: str,
+    failures: tuple[str, ...],
+    advance_clock: int,
+    list_failures: bool,
+) -> None:
+    """Run the development provider alone, for any OAuth or OpenID client.
 
     The client is DOORKEY_DEV_CLIENT_ID with DOORKEY_DEV_CLIENT_SECRET, or a secret made now.
     """
+    if list_failures:
+        _list_failures()
+        return
     # Doorkey's own settings are another program's: only what is about this provider counts here.
     own = {name: value for name, value in os.environ.items() if name.startswith(OWN_SETTINGS)}
     settings = load_settings({**own, "DOORKEY_CONFIG": os.devnull})
-    configure_logging(settings)
+    events.configure("json" if settings.log_format == "json" else "text")
     if not is_loopback(host) and not settings.insecure_dev_provider:
         raise click.UsageError(
             f"{host} is reachable from other machines, and anybody can sign in here as anybody. "
             "Set DOORKEY_INSECURE_DEV_PROVIDER=on if that is what you want."
         )
-    try:
-        for uri in redirect_uris:
-            endpoint(uri)
-    except ValueError as error:
-        raise click.UsageError(f"--redirect-uri {uri} {error}") from None
-    client = dev_client(settings, "http://127.0.0.1:8000/callback/dev", *redirect_uris)
-    app = create_provider_app(DevProvider([client], anywhere=settings.insecure_dev_provider))
+    for option, uris in (("--redirect-uri", redirect_uris), ("--post-logout-redirect-uri", leave_to)):
+        for uri in uris:
+            _checked(option, uri, endpoint)
+    given = _users(users_file or settings.dev_users_file)
+    client = own_client(settings, "http://127.0.0.1:8000/callback/dev", *redirect_uris, leave_to=leave_to)
+    config = DevProvider(
+        [client, *given.clients],
+        users=given.users,
+        lifetimes=given.lifetimes,
+        script=[_checked("--fail", spec, read_spec) for spec in failures],
+        anywhere=settings.insecure_dev_provider,
+        issuer=_checked("--issuer", issuer, endpoint).rstrip("/") if issuer else "",
+        control_token=settings.dev_control_token.reveal(),
+        clock_offset=advance_clock,
+    )
+    app = create_provider_app(config)
 
     def announce() -> None:
-        _say_how_to_use(local_url(host, port), client, made=not settings.dev_client_secret)
+        _say_how_to_use(issuer or local_url(host, port), config, made=not settings.dev_client_secret)
 
-    run(DoorkeyAsgi(app, threads=16), host=host, port=port, announce=announce)
+    run(DoorkeyAsgi(app, threads=THREADS), host=host, port=port, announce=announce)
 
 
-def _say_how_to_use(url: str, client: Client, *, made: bool) -> None:
+def _checked(option: str, value: str, read: Callable[[str], T]) -> T:
+    try:
+        return read(value)
+    except ValueError as error:
+        raise click.UsageError(f"{option} {value} {error}") from None
+
+
+def _users(path: Path | str) -> UsersFile:
+    try:
+        return read_users_file(Path(path)) if path else UsersFile()
+    except UsersFileError as error:
+        lines = "".join(f"\n  - {problem}" for problem in error.problems)
+        raise click.UsageError(f"{path} cannot be used:{lines}") from None
+
+
+def _list_failures() -> None:
+    from doorkey.devprovider.failures import FAILURES
+
+    for failure in FAILURES.values():
+        click.echo(f"{failure.name:42} {failure.kind:9} {failure.at:18} {failure.summary}")
+
+
+def _say_how_to_use(url: str, config: DevProvider, *, made: bool) -> None:
+    client = config.clients[0]
     click.echo(f"The development provider is ready: {url}")
-    click.echo("Users: " + ", ".join(user.sub for user in USERS) + ". No passwords. Never put this on a network.")
+    click.echo(f"Look, and make it fail: {url}/dev/")
+    click.echo(
+        "Users: " + ", ".join(user.sub for user in config.users) + ". No passwords. Never put this on a network."
+    )
     click.echo("Redirect URIs: " + " ".join(client.redirect_uris) + " (on 127.0.0.1 any port)")
+    for rule in config.script:
+        click.echo(f"Will fail: {rule.text}")
     click.echo("\nSettings for Doorkey (other programs: the same endpoints and client):\n")
     click.echo("DOORKEY_PUBLIC_URL=http://127.0.0.1:8000")
     click.echo("DOORKEY_PROVIDERS=dev")

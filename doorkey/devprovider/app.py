@@ -1,212 +1,135 @@
-"""The development provider as a Flask app of its own.
+"""The development provider as a Flask app of its own: the wiring, and how its errors are said.
 
-    GET, POST /oauth/authorize   consent.py: one page to pick a user, narrow scopes, or deny
-    POST /oauth/token            grants.py
-    GET, POST /oauth/userinfo    who a token stands for
+    protocol_views.py  what programs ask: tokens, introspection, metadata, keys
+    page_views.py      what people see: sign in, device, leaving
+    control_views.py   /dev/*: the controls and the dashboard
+    visits.py          around each of them: who may ask, failures, the log
 
 Mounted inside Doorkey when nothing is configured, or alone by `doorkey dev-provider`. It answers
-this machine only, under loopback names only (so no web page can reach it by DNS rebinding),
-unless `anywhere` says otherwise.
+this machine only unless `anywhere` says otherwise.
 """
 
 import logging
-import re
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+import requests
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from doorkey import events, paths
 from doorkey.clock import Clock, system_clock
-from doorkey.devprovider.consent import (
-    TICKET_SECONDS,
-    AuthorizationRequest,
-    PageError,
-    RedirectError,
-    Tickets,
-    read_authorization_request,
-)
-from doorkey.devprovider.grants import answer
-from doorkey.devprovider.provider_store import Grant, ProviderStore
+from doorkey.devprovider import control_views, page_views, protocol_views, visits
+from doorkey.devprovider.consent import PageError, RedirectError, Tickets
+from doorkey.devprovider.drafts import CannotFail
+from doorkey.devprovider.end_session import Deliver
+from doorkey.devprovider.issuers import Issuers
+from doorkey.devprovider.realm import DevProvider, Realm
 from doorkey.devprovider.token_request import REALM, OAuthError
-from doorkey.devprovider.users import USERS, Client, User
+from doorkey.devprovider.token_status import BearerError
+from doorkey.devprovider.wire import Wire
 from doorkey.http_headers import FOREVER, security_headers
-from doorkey.setting_values import is_loopback
 
-CONSENT_PREFIX = "doorkey-dev-consent-"
-CONSENT_COOKIE = re.compile(CONSENT_PREFIX + "[0-9a-f]+-[0-9a-f]{16}")
-MOST_CONSENTS = 10
-"""Pages that one browser may have open; each has a cookie of its own, so that tabs do not disturb one another."""
+PAGES = ("/oauth/authorize", "/oauth/device", "/oauth/logout", "/dev/")
+DELIVERY_SECONDS = 3
 
 
-@dataclass(frozen=True)
-class DevProvider:
-    """What the app works with."""
-
-    clients: Sequence[Client]
-    users: Sequence[User] = USERS
-    anywhere: bool = False
+def post_logout_token(uri: str, token: str) -> int:
+    """The usual `Deliver`: over HTTP, without redirects or help from the environment."""
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            form = {"logout_token": token}
+            answer = session.post(uri, data=form, timeout=DELIVERY_SECONDS, allow_redirects=False, stream=True)
+        except (requests.RequestException, ValueError):  # a host name that cannot be one is a ValueError
+            return 0
+        return answer.status_code
 
 
 def create_provider_app(
-    config: DevProvider, *, clock: Clock = system_clock, store: ProviderStore | None = None
+    config: DevProvider, *, clock: Clock = system_clock, realm: Realm | None = None, deliver: Deliver | None = None
 ) -> Flask:
-    """The WSGI app. `store` may be given to share it with a test."""
+    """The WSGI app, which answers for the other issuers at this address too.
+
+    `realm` may be given to share it with a test; `deliver` is how logout tokens go out.
+    """
+    deliver = deliver or post_logout_token
+    app = _issuer_app(realm or Realm(config, clock=clock), deliver)
+    app.wsgi_app = Issuers(  # type: ignore[method-assign]
+        app.wsgi_app, lambda: _issuer_app(Realm(config, clock=clock), deliver).wsgi_app
+    )
+    return app
+
+
+def _issuer_app(realm: Realm, deliver: Deliver) -> Flask:
     app = Flask(__name__, template_folder=str(paths.TEMPLATES), static_folder=str(paths.STATIC))
     app.config.update(MAX_CONTENT_LENGTH=64 * 1024)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.globals.update(asset=paths.asset, development=True)
-    provider = _Endpoints(config, store or ProviderStore(), Tickets(secrets.token_bytes(32)), clock)
-    app.before_request(provider.guard)
+    app.extensions.update(tickets=Tickets(secrets.token_bytes(32)), deliver=deliver, csrf=secrets.token_urlsafe(32))
+    visits.init_app(app, realm)
     app.after_request(_add_headers)
-    app.add_url_rule("/oauth/authorize", view_func=provider.show_consent, methods=["GET"])
-    app.add_url_rule("/oauth/authorize", view_func=provider.decide, methods=["POST"])
-    app.add_url_rule("/oauth/token", view_func=provider.token, methods=["POST"])
-    app.add_url_rule("/oauth/userinfo", view_func=provider.user_info, methods=["GET", "POST"])
+    for views in (protocol_views.bp, page_views.bp, control_views.bp):
+        app.register_blueprint(views)
     app.register_error_handler(PageError, _page)
-    app.register_error_handler(RedirectError, lambda error: _redirect(error.location))
-    app.register_error_handler(OAuthError, provider.oauth_error)
-    app.register_error_handler(Exception, provider.other_error)
+    app.register_error_handler(
+        CannotFail, lambda error: _page(PageError(str(error), "Register it, or choose another."))
+    )
+    app.register_error_handler(RedirectError, lambda error: page_views.respond(visits.visit(), error.draft))
+    app.register_error_handler(OAuthError, _oauth_error)
+    app.register_error_handler(BearerError, _bearer_error)
+    app.register_error_handler(Exception, _other_error)
+    app.wsgi_app = Wire(app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
-class _Endpoints:
-    def __init__(self, config: DevProvider, store: ProviderStore, tickets: Tickets, clock: Clock):
-        self._clients = {client.client_id: client for client in config.clients}
-        self._users = {user.sub: user for user in config.users}
-        self._anywhere = config.anywhere
-        self._store = store
-        self._tickets = tickets
-        self._clock = clock
-
-    def guard(self) -> None:
-        """This machine, under a loopback name; anything else is told nothing."""
-        if self._anywhere:
-            return
-        host = urlsplit("//" + request.host).hostname or ""
-        if not is_loopback(host):
-            raise PageError("The development provider answers under loopback names only.", "Use http://127.0.0.1.")
-        if not is_loopback(request.remote_addr or ""):
-            raise PageError("The development provider answers this machine only.", "Use http://127.0.0.1.", 403)
-
-    def show_consent(self) -> Response:
-        wanted = read_authorization_request(request.args.to_dict(flat=False), self._clients, self._issuer)
-        if wanted.prompt == "none":
-            return self._without_page(wanted)
-        browser = secrets.token_urlsafe(32)
-        name = f"{int(self._clock()):x}-{secrets.token_hex(8)}"
-        ticket = self._tickets.issue(wanted, browser=browser, name=name)
-        view = {
-            "client_name": wanted.client.name,
-            "redirect_origin": wanted.redirect_origin,
-            "scopes": wanted.scope,
-            "ticket": ticket,
-            "users": list(self._users.values()),
-        }
-        response = make_response(render_template("dev_authorize.html", request_view=view))
-        response.headers.update(
-            security_headers(response.content_type, secure=False, form_target=wanted.redirect_origin)
-        )
-        for old in sorted(n for n in request.cookies if CONSENT_COOKIE.fullmatch(n))[: -MOST_CONSENTS + 1]:
-            _set_cookie(response, old, "", 0)
-        _set_cookie(response, CONSENT_PREFIX + name, browser, TICKET_SECONDS)
-        return response
-
-    def _without_page(self, wanted: AuthorizationRequest) -> Response:
-        """`prompt=none`: signed in as `login_hint`, or an error without a page (OpenID Connect Core 3.1.2.1)."""
-        if wanted.login_hint not in self._users:
-            return _redirect(wanted.redirect_back(error="login_required"))
-        return self._allow(wanted, wanted.login_hint, wanted.scope)
-
-    def decide(self) -> Response:
-        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-        if origin not in (None, "null", self._issuer) or site not in (None, "same-origin", "none"):
-            raise PageError("This decision came from another site.", "Start again at the program you came from.", 403)
-        ticket = self._tickets.read(request.form.get("ticket", ""))
-        browser = request.cookies.get(CONSENT_PREFIX + ticket.name, "")
-        wanted = ticket.opened_by(browser, self._clients, self._issuer)
-        scope = tuple(s for s in wanted.scope if s in request.form.getlist("scope"))
-        user, denied = request.form.get("user"), "deny" in request.form
-        if not denied and user not in self._users:
-            raise PageError("No user was chosen.", "Go back and choose one.")
-        if not self._store.spend(ticket.name, self._clock()):
-            raise PageError("This decision was already made.", "Start again at the program you came from.")
-        if denied or user is None:
-            return _redirect(wanted.redirect_back(error="access_denied", error_description="The user said no."))
-        return self._allow(wanted, user, scope)
-
-    def _allow(self, wanted: AuthorizationRequest, sub: str, scope: tuple[str, ...]) -> Response:
-        grant = Grant(wanted.client.client_id, scope, sub, wanted.redirect_uri, wanted.challenge)
-        return _redirect(wanted.redirect_back(code=self._store.new_code(grant, self._clock())))
-
-    def token(self) -> Response:
-        fields = answer(
-            authorization=request.headers.get("Authorization", ""),
-            content_type=request.headers.get("Content-Type", ""),
-            body=request.get_data(),
-            clients=self._clients,
-            users=self._users,
-            store=self._store,
-            now=self._clock(),
-        )
-        return jsonify(fields)
-
-    def user_info(self) -> Response:
-        """RFC 6750: 401 with a challenge that names the error only when a token came at all."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        grant = self._store.grant_of(token.strip(), self._clock()) if scheme.lower() == "bearer" else None
-        user = self._users.get(grant.sub) if grant else None
-        if user:
-            return jsonify(user.claims())
-        error = OAuthError("invalid_token", "The token is missing, unknown, expired or stands for no user.", 401)
-        response = self.oauth_error(error)
-        code = ', error="invalid_token"' if token else ""
-        response.headers["WWW-Authenticate"] = f'Bearer realm="{REALM}"{code}'
-        return response
-
-    def oauth_error(self, error: OAuthError) -> Response:
-        response = jsonify(error.body(request.path, self._clock()))
-        response.status_code = error.status
-        response.headers.update(error.headers())
-        return response
-
-    def other_error(self, error: Exception) -> Response:
-        """Errors of HTTP itself and our own mistakes, in the shape the caller can read."""
-        status = (error.code or 500) if isinstance(error, HTTPException) else 500
-        if status >= 500:
-            events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=error, where="development provider")
-        if request.path != "/oauth/token":
-            return _page(
-                PageError("The development provider cannot do this.", "Check the address and the method.", status)
-            )
-        if status == 413:
-            return self.oauth_error(OAuthError("invalid_request", "The body is too large."))
-        if status < 500:
-            response = self.oauth_error(OAuthError("invalid_request", "Use POST with a form body.", status))
-            response.headers["Allow"] = "POST"
-            return response
-        return self.oauth_error(OAuthError("server_error", "The development provider failed.", 500))
-
-    @property
-    def _issuer(self) -> str:
-        return f"{request.scheme}://{request.host}"
-
-
-def _set_cookie(response: Response, name: str, value: str, seconds: int) -> None:
-    response.set_cookie(name, value, max_age=seconds, httponly=True, samesite="Lax", path="/oauth/authorize")
-
-
-def _redirect(location: str) -> Response:
-    response = Response(status=302)
-    response.headers["Location"] = location
-    return response
+def _is_for_people() -> bool:
+    return (request.path in PAGES or request.path.startswith("/static/")) and not request.is_json
 
 
 def _page(error: PageError) -> Response:
+    if not _is_for_people():
+        return _oauth_error(OAuthError("invalid_request", f"{error.message} {error.hint}", error.status))
     return make_response(render_template("dev_problem.html", message=error.message, hint=error.hint), error.status)
+
+
+def _oauth_error(error: OAuthError) -> Response:
+    visits.say(error=error.error, error_description=error.description)
+    response = jsonify(error.body(request.path, visits.realm().clock()))
+    response.status_code = error.status
+    if not request.path.startswith("/dev/"):
+        response.headers.update(error.headers())
+    return response
+
+
+def _bearer_error(error: BearerError) -> Response:
+    """RFC 6750 section 3: a challenge that names the error only when a token came at all."""
+    response = _oauth_error(OAuthError(error.error or "invalid_token", error.description, error.status))
+    code = f', error="{error.error}", error_description="{error.description}"' if error.error else ""
+    response.headers["WWW-Authenticate"] = f'Bearer realm="{REALM}"{code}'
+    return response
+
+
+def _other_error(error: Exception) -> Response:
+    """Errors of HTTP itself and our own mistakes, in the shape the caller can read."""
+    status = (error.code or 500) if isinstance(error, HTTPException) else 500
+    if status >= 500:
+        events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=error, where="development provider")
+    response = _said_of(status)
+    allowed = getattr(error, "valid_methods", None)
+    if status == 405 and allowed:
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+    return response
+
+
+def _said_of(status: int) -> Response:
+    if _is_for_people():
+        return _page(PageError("The development provider cannot do this.", "Check the address and the method.", status))
+    if status == 413:
+        return _oauth_error(OAuthError("invalid_request", "The body is too large."))
+    if status >= 500:
+        return _oauth_error(OAuthError("server_error", "The development provider failed.", 500))
+    words = {404: "There is nothing at this address.", 405: "This address does not take this method."}
+    return _oauth_error(OAuthError("invalid_request", words.get(status, "The request cannot be read."), status))
 
 
 def _add_headers(response: Response) -> Response:
@@ -215,5 +138,7 @@ def _add_headers(response: Response) -> Response:
         return response
     for name, value in security_headers(response.content_type or "", secure=False).items():
         response.headers.setdefault(name, value)
+    if request.path == "/oauth/authorize":  # a program may open it in a window of its own, and wants that one back
+        response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
     response.headers["Pragma"] = "no-cache"
     return response

@@ -7,15 +7,20 @@ the browser it was shown in, and good for one decision.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from doorkey.devprovider.drafts import AuthorizationDraft, Draft
 from doorkey.devprovider.grants import CHALLENGE
+from doorkey.devprovider.realm import Visit
+from doorkey.devprovider.token_request import REPEATABLE, OAuthError, resources_of
 from doorkey.devprovider.users import Client
 
 TICKET_SECONDS = 600
+LONGEST_VALUE = 4096
 
 
 class PageError(Exception):
@@ -29,84 +34,168 @@ class PageError(Exception):
 
 
 class RedirectError(Exception):
-    """Sent back to the client at `location`."""
+    """Sent back to the client as `draft` says."""
 
-    def __init__(self, location: str):
+    def __init__(self, draft: AuthorizationDraft):
         super().__init__("authorization error")
-        self.location = location
+        self.draft = draft
 
 
 @dataclass(frozen=True)
 class AuthorizationRequest:
-    """A checked request; `issuer` is added to every answer (RFC 9207)."""
+    """A checked request. `scope` is what it may get, `max_age` in seconds (None: it does not matter)."""
 
-    client: Client
+    client_id: str
     redirect_uri: str
     state: str
     scope: tuple[str, ...]
-    challenge: str
-    issuer: str
+    challenge: str = ""
+    response_mode: str = "query"
+    nonce: str = ""
     prompt: str = ""
     login_hint: str = ""
-
-    def redirect_back(self, **answer: str) -> str:
-        """The redirect URI with `answer`, the state and the issuer added."""
-        return _with_query(self.redirect_uri, {**answer, "state": self.state, "iss": self.issuer})
+    max_age: int | None = None
+    acr: str = ""
+    id_token_hint: str = ""
+    resource: tuple[str, ...] = ()
 
     @property
     def redirect_origin(self) -> str:
         parts = urlsplit(self.redirect_uri)
         return f"{parts.scheme}://{parts.netloc}"
 
+    def answer(self, issuer: str, **fields: str) -> AuthorizationDraft:
+        """`fields` for the client, with the state and the issuer (RFC 9207)."""
+        whole = {**fields, "state": self.state, "iss": issuer}
+        said = {name: value for name, value in whole.items() if value}
+        return AuthorizationDraft(said, self.redirect_uri, self.response_mode)
 
-def read_authorization_request(
-    args: Mapping[str, Sequence[str]], clients: Mapping[str, Client], issuer: str
-) -> AuthorizationRequest:
-    """Check the query of an authorization request. Raises `PageError` or `RedirectError`."""
-    client_ids, redirect_uris = args.get("client_id", ()), args.get("redirect_uri", ())
-    client = clients.get(client_ids[0]) if len(client_ids) == 1 else None
+
+Args = Mapping[str, Sequence[str]]
+
+
+def read_authorization_request(visit: Visit, args: Args) -> AuthorizationRequest:
+    """Check an authorization request, a pushed one too (RFC 9126). Raises `PageError` or `RedirectError`."""
+    client = _client(visit, args)
+    visit.client = client
+    if "request_uri" in args:
+        pushed = visit.realm.pushed.take(args["request_uri"][0], client.client_id, visit.now)
+        if pushed is None:
+            raise PageError("The request_uri is unknown, used or too old.", "Push the request again, and use it once.")
+        args = pushed.args
+    elif client.require_pushed_authorization_requests:
+        raise _refusal(visit, client, args, "invalid_request", "This client has to push its requests (RFC 9126).")
+    try:
+        return checked(visit, client, args)
+    except OAuthError as error:
+        raise _refusal(visit, client, args, error.error, error.description) from None
+
+
+def checked(visit: Visit, client: Client, args: Args) -> AuthorizationRequest:
+    """The request that `args` make. Raises `PageError` for a wrong redirect URI, `OAuthError` for anything else."""
+    redirect_uri = _redirect_uri(client, args)
+    repeated = [name for name, found in args.items() if len(found) > 1 and name != REPEATABLE]
+    if repeated:
+        raise OAuthError("invalid_request", "A parameter stands there twice.")
+    values = {name: found[0] for name, found in args.items()}
+    asked = tuple(dict.fromkeys(values.get("scope", "").split()))
+    wrong = next((found for found in _problems(client, values, asked) if found), None)
+    if wrong:
+        raise OAuthError(*wrong)
+    resource = resources_of(args.get(REPEATABLE, ()))
+    if resource is None:
+        raise OAuthError("invalid_target", "resource must be an absolute URI without a fragment.")
+    one_of = visit.change("scope_rule", Draft({"one_of": ()})).fields["one_of"]
+    if one_of and not set(one_of) & set(asked):
+        raise OAuthError("invalid_scope", "One of profile, email, phone or address has to be asked for.")
+    max_age = values.get("max_age", "")
+    return AuthorizationRequest(
+        client.client_id,
+        redirect_uri,
+        values.get("state", ""),
+        asked or client.scopes,
+        values.get("code_challenge", ""),
+        values.get("response_mode") or "query",
+        values.get("nonce", ""),
+        values.get("prompt", ""),
+        values.get("login_hint", ""),
+        int(max_age) if max_age else None,
+        values.get("acr_values", "").split(" ")[0],
+        values.get("id_token_hint", ""),
+        resource,
+    )
+
+
+def _client(visit: Visit, args: Args) -> Client:
+    client_ids = args.get("client_id", ())
+    client = visit.realm.clients.get(client_ids[0]) if len(client_ids) == 1 else None
     if client is None:
         raise PageError(
             "This client is not registered here.",
             "Compare client_id with the one that the provider printed at its start.",
         )
+    return client
+
+
+def _redirect_uri(client: Client, args: Args) -> str:
+    redirect_uris = args.get("redirect_uri", ())
     if len(redirect_uris) != 1 or not client.allows_redirect_to(redirect_uris[0]):
         raise PageError(
             "This redirect URI is not registered for the client.",
             "It must be the registered one, character by character. Register yours with --redirect-uri.",
         )
-    values = {name: found[0] for name, found in args.items()}
-    state = values.get("state", "") if len(args.get("state", ())) <= 1 else ""
+    return redirect_uris[0]
 
-    def refuse(error: str, description: str) -> RedirectError:
-        answer = {"error": error, "error_description": description, "state": state, "iss": issuer}
-        return RedirectError(_with_query(redirect_uris[0], {k: v for k, v in answer.items() if v}))
 
-    if any(len(found) > 1 for found in args.values()):
-        raise refuse("invalid_request", "A parameter stands there twice.")
-    if not values.get("response_type"):
-        raise refuse("invalid_request", "response_type is missing.")
-    if values["response_type"] != "code":
-        raise refuse("unsupported_response_type", "response_type must be code.")
-    if not state:
-        raise refuse("invalid_request", "state is missing.")
-    challenge = values.get("code_challenge", "")
-    method = values.get("code_challenge_method", "")
-    if (challenge or method) and (method != "S256" or not CHALLENGE.fullmatch(challenge)):
-        raise refuse("invalid_request", "PKCE must be an S256 challenge of 43 characters.")
-    scope = tuple(dict.fromkeys(values.get("scope", "").split())) or client.scopes
-    if not set(scope) <= set(client.scopes):
-        raise refuse("invalid_scope", "The client is not registered for one of the scopes.")
-    return AuthorizationRequest(
-        client,
-        redirect_uris[0],
-        state,
-        scope,
-        challenge,
-        issuer,
-        values.get("prompt", ""),
-        values.get("login_hint", ""),
+def _refusal(visit: Visit, client: Client, args: Args, error: str, description: str) -> RedirectError:
+    state = args.get("state", ())
+    mode = args.get("response_mode", ("query",))[0]
+    request = AuthorizationRequest(
+        client.client_id,
+        _redirect_uri(client, args),
+        state[0] if len(state) == 1 else "",
+        (),
+        response_mode=mode if mode in ("query", "form_post") else "query",
     )
+    return RedirectError(request.answer(visit.issuer, error=error, error_description=description))
+
+
+Problem = tuple[str, str] | None
+
+
+def _problems(client: Client, values: Mapping[str, str], asked: tuple[str, ...]) -> Sequence[Problem]:
+    """What is wrong with the values, the first thing first: error and description."""
+    openid = "openid" in asked
+    challenge, method = values.get("code_challenge", ""), values.get("code_challenge_method", "")
+    pkce_is_wrong = (challenge or method) and (method != "S256" or not CHALLENGE.fullmatch(challenge))
+    prompts = values.get("prompt", "").split()
+    max_age = values.get("max_age", "")
+    return [
+        ("invalid_request", "response_type is missing.") if not values.get("response_type") else None,
+        ("unsupported_response_type", "response_type must be code.")
+        if values.get("response_type") not in (None, "", "code")
+        else None,
+        # The contract asks for a state; to OpenID Connect it is recommended, and PKCE does its work too.
+        ("invalid_request", "state is missing.") if not values.get("state") and not openid else None,
+        ("invalid_request", "PKCE must be an S256 challenge of 43 characters.") if pkce_is_wrong else None,
+        ("invalid_request", "This client has to use PKCE.") if not challenge and client.require_pkce else None,
+        ("invalid_scope", "The client is not registered for one of the scopes.")
+        if not set(asked) <= client.allowed_scopes
+        else None,
+        ("invalid_request", "response_mode must be query or form_post.")
+        if values.get("response_mode") not in (None, "", "query", "form_post")
+        else None,
+        ("request_not_supported", "Request objects are not read here.") if "request" in values and openid else None,
+        ("invalid_request", "prompt=none goes with no other.") if "none" in prompts and len(prompts) > 1 else None,
+        ("invalid_request", "max_age must be a number of seconds.") if max_age and not _is_seconds(max_age) else None,
+        ("invalid_request", "A parameter is too long.")
+        if any(len(value) > LONGEST_VALUE for value in values.values())
+        else None,
+    ]
+
+
+def _is_seconds(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9
 
 
 @dataclass(frozen=True)
@@ -115,42 +204,29 @@ class Ticket:
 
     name: str = ""
     owner: str = ""
-    client_id: str = ""
-    redirect_uri: str = ""
-    state: str = ""
-    scope: tuple[str, ...] = ()
-    challenge: str = ""
+    subject: str = ""
+    content: Mapping[str, Any] | None = None
 
-    def opened_by(self, browser: str, clients: Mapping[str, Client], issuer: str) -> AuthorizationRequest:
-        """The request, for the browser that was shown the page. Raises `PageError` 403 for any other."""
-        if not self.name or not browser or self.owner != _hash(browser):
+    def opened_by(self, browser: str, subject: str) -> Mapping[str, Any]:
+        """The content, for the browser that was shown the page. Raises `PageError` 403 for any other."""
+        if not self.name or not browser or self.owner != _hash(browser) or self.subject != subject:
             raise PageError(
                 "This decision did not come from a page that was shown here.",
                 "Start again at the program you came from.",
                 403,
             )
-        client = clients[self.client_id]
-        return AuthorizationRequest(client, self.redirect_uri, self.state, tuple(self.scope), self.challenge, issuer)
+        return self.content or {}
 
 
 class Tickets:
-    """Signs consent pages; `key` is random for each start."""
+    """Signs the forms of pages; `key` is random for each start."""
 
     def __init__(self, key: bytes):
         self._serializer = URLSafeTimedSerializer(key, salt="consent")
 
-    def issue(self, request: AuthorizationRequest, *, browser: str, name: str) -> str:
-        """A ticket for `request`, good in the browser that holds the cookie value `browser`."""
-        ticket = Ticket(
-            name,
-            _hash(browser),
-            request.client.client_id,
-            request.redirect_uri,
-            request.state,
-            request.scope,
-            request.challenge,
-        )
-        signed = self._serializer.dumps(list(vars(ticket).values()))
+    def issue(self, subject: str, content: Mapping[str, Any], *, browser: str, name: str) -> str:
+        """A ticket for a page about `subject`, good in the browser that holds the cookie value `browser`."""
+        signed = self._serializer.dumps([name, _hash(browser), subject, dict(content)])
         return signed if isinstance(signed, str) else signed.decode()
 
     def read(self, signed: str) -> Ticket:
@@ -161,9 +237,22 @@ class Tickets:
             return Ticket()
 
 
+def request_of(content: Mapping[str, Any]) -> AuthorizationRequest:
+    """The request that a ticket carried."""
+    request = AuthorizationRequest(**content)
+    return replace(request, scope=tuple(request.scope), resource=tuple(request.resource))
+
+
+def content_of(request: AuthorizationRequest) -> dict[str, Any]:
+    """For a ticket."""
+    return asdict(request)
+
+
+def location(draft: AuthorizationDraft) -> str:
+    """The address that a response in the query goes to."""
+    target = draft.target
+    return target + ("&" if "?" in target else "?") + urlencode(draft.fields)
+
+
 def _hash(browser: str) -> str:
     return hashlib.sha256(browser.encode()).hexdigest()
-
-
-def _with_query(uri: str, answer: Mapping[str, str]) -> str:
-    return uri + ("&" if "?" in uri else "?") + urlencode(answer)

@@ -9,13 +9,17 @@ import hmac
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from doorkey.base64url import encode
-from doorkey.devprovider.provider_store import Grant, Issued, ProviderStore, ScopeTooWide
-from doorkey.devprovider.token_request import OAuthError, authenticate, read_form
-from doorkey.devprovider.users import Client, User
+from doorkey.devprovider.client_proof import authenticate
+from doorkey.devprovider.drafts import Draft
+from doorkey.devprovider.provider_store import Grant, ScopeTooWide, new_token
+from doorkey.devprovider.realm import Visit
+from doorkey.devprovider.signed_tokens import id_token, jwt_access_token
+from doorkey.devprovider.token_request import OAuthError, resources_of
+from doorkey.devprovider.users import Client
 
 VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -24,103 +28,145 @@ PROVIDER_ID = "doorkey-dev"
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """An authenticated token request at `now`."""
+    """An authenticated token request."""
 
+    visit: Visit
     client: Client
     form: Mapping[str, str]
-    store: ProviderStore
-    users: Mapping[str, User]
-    now: float
+
+    @property
+    def scope(self) -> tuple[str, ...] | None:
+        """What is asked for; None when nothing is."""
+        asked = self.form.get("scope")
+        return tuple(dict.fromkeys(asked.split())) if asked else None
 
 
-def answer(
-    *,
-    authorization: str,
-    content_type: str,
-    body: bytes,
-    clients: Mapping[str, Client],
-    users: Mapping[str, User],
-    store: ProviderStore,
-    now: float,
-) -> dict[str, Any]:
+def answer(visit: Visit, *, authorization: str, form: Mapping[str, str], endpoint: str) -> dict[str, Any]:
     """The TokenResponse to one POST. Raises `OAuthError`."""
-    form = read_form(content_type, body)
-    client = authenticate(authorization, form, clients)
+    client = authenticate(visit, authorization, form, endpoint=endpoint)
     grant_type = form.get("grant_type")
     if grant_type is None:
         raise OAuthError("invalid_request", "grant_type is missing.")
     if grant_type not in GRANTS:
         raise OAuthError("unsupported_grant_type", "grant_type must be one of " + ", ".join(GRANTS) + ".")
-    return GRANTS[grant_type](TokenRequest(client, form, store, users, now))
+    fields = GRANTS[grant_type](TokenRequest(visit, client, form))
+    return visit.change("token", Draft(fields)).fields
 
 
 def redeem_code(request: TokenRequest) -> dict[str, Any]:
     """RFC 6749 section 4.1.3 and RFC 7636 section 4.6. The code is spent whatever comes of it."""
     if "code" not in request.form:
         raise OAuthError("invalid_request", "code is missing.")
-    grant = request.store.take_code(request.form["code"], request.now)
+    grant = request.visit.realm.store.take_code(request.form["code"], request.visit.now)
     if grant is None or grant.client_id != request.client.client_id:
         raise OAuthError("invalid_grant", "The code is unknown, used or too old.")
     if request.form.get("redirect_uri") != grant.redirect_uri:
         raise OAuthError("invalid_grant", "redirect_uri is not the one of the authorization request.")
     if not _proves(request.form.get("code_verifier"), grant.challenge):
         raise OAuthError("invalid_grant", "code_verifier does not fit the code_challenge of the authorization request.")
-    return _token_response(request, request.store.issue(grant, request.now, refresh=True))
+    return issue_tokens(request.visit, request.client, _for_resources(request, grant), refresh=True)
 
 
 def rotate(request: TokenRequest) -> dict[str, Any]:
     """RFC 6749 section 6. Each refresh token works once; the contract adds who the user is."""
-    refresh_token = request.form.get("refresh_token")
+    refresh_token, scope, realm = request.form.get("refresh_token"), request.scope, request.visit.realm
     if refresh_token is None:
         raise OAuthError("invalid_request", "refresh_token is missing.")
-    asked = request.form.get("scope")
-    scope = tuple(dict.fromkeys(asked.split())) if asked else None
     try:
-        grant = request.store.take_refresh_token(
-            refresh_token, request.client.client_id, request.now, scope=scope or ()
+        grant = realm.store.take_refresh_token(
+            refresh_token, request.client.client_id, request.visit.now, scope=scope or ()
         )
     except ScopeTooWide:
         raise OAuthError("invalid_scope", "The scope is wider than what was allowed.") from None
     if grant is None:
         raise OAuthError("invalid_grant", "The refresh token is unknown, used or too old.")
-    issued = request.store.issue(grant, request.now, scope=scope, refresh=True)
-    user = request.users.get(grant.sub)
-    return _token_response(request, issued) | {
+    fields = issue_tokens(request.visit, request.client, grant, scope=scope, refresh=True, refreshed=True)
+    user = realm.users.get(grant.sub)
+    return fields | {
         "id": grant.sub,
         "displayName": user.name if user else grant.sub,
         "jti": str(uuid.uuid4()),
         "providerId": PROVIDER_ID,
-        "permissions": list(issued.scope),
+        "permissions": fields["scope"].split(),
     }
 
 
 def issue_to_client(request: TokenRequest) -> dict[str, Any]:
     """RFC 6749 section 4.4: no refresh token; the contract adds `id` and `jti`."""
-    allowed, asked = request.client.scopes, request.form.get("scope")
-    scope = tuple(dict.fromkeys(asked.split())) if asked else allowed
+    allowed, scope = request.client.scopes, request.scope or request.client.scopes
+    if request.client.is_public:
+        raise OAuthError("unauthorized_client", "A public client cannot have a token of its own.")
     if not set(scope) <= set(allowed):
         raise OAuthError("invalid_scope", "The client is not registered for one of the scopes.")
-    grant = Grant(request.client.client_id, scope)
-    issued = request.store.issue(grant, request.now, refresh=False)
-    return _token_response(request, issued) | {"id": request.client.app_id, "jti": str(uuid.uuid4())}
+    grant = _for_resources(request, Grant(request.client.client_id, scope))
+    fields = issue_tokens(request.visit, request.client, grant, refresh=False)
+    return fields | {"id": request.client.app_id, "jti": str(uuid.uuid4())}
 
 
+def redeem_device_code(request: TokenRequest) -> dict[str, Any]:
+    """RFC 8628 section 3.4."""
+    if "device_code" not in request.form:
+        raise OAuthError("invalid_request", "device_code is missing.")
+    grant = request.visit.realm.devices.poll(request.form["device_code"], request.client.client_id, request.visit.now)
+    if isinstance(grant, str):
+        raise OAuthError(grant, _DEVICE_ERRORS[grant])
+    return issue_tokens(request.visit, request.client, replace(grant, family=new_token("family")), refresh=True)
+
+
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+_DEVICE_ERRORS = {
+    "authorization_pending": "Nobody has decided yet.",
+    "slow_down": "That was too soon; wait five seconds longer between two requests from now on.",
+    "access_denied": "The user said no.",
+    "expired_token": "The device code is too old.",
+    "invalid_grant": "The device code is unknown or used.",
+}
 GRANTS: dict[str, Callable[[TokenRequest], dict[str, Any]]] = {
     "authorization_code": redeem_code,
     "refresh_token": rotate,
     "client_credentials": issue_to_client,
+    DEVICE_GRANT: redeem_device_code,
 }
 
 
-def _token_response(request: TokenRequest, issued: Issued) -> dict[str, Any]:
-    refresh = {"refresh_token": issued.refresh_token} if issued.refresh_token else {}
-    return {
+def issue_tokens(
+    visit: Visit,
+    client: Client,
+    grant: Grant,
+    *,
+    refresh: bool,
+    scope: tuple[str, ...] | None = None,
+    refreshed: bool = False,
+    expires_in: int | None = None,
+    claims: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The tokens of a grant, as a TokenResponse. `claims` go into a JWT access token as well."""
+    store = visit.realm.store
+    seconds = store.lifetimes.access_token if expires_in is None else expires_in
+    allowed = grant.scope if scope is None else scope
+    jwt = ""
+    if client.access_token_format == "jwt":  # noqa: S105
+        jwt = jwt_access_token(visit, client, grant, allowed, seconds, dict(claims or {}))
+    issued = store.issue(grant, visit.now, scope=scope, refresh=refresh, access_token=jwt, expires_in=expires_in)
+    fields: dict[str, Any] = {
         "access_token": issued.access_token,
         "token_type": "bearer",
-        "expires_in": request.store.access_seconds,
-        **refresh,
-        "scope": " ".join(issued.scope),
+        "expires_in": issued.expires_in,
     }
+    if issued.refresh_token:
+        fields["refresh_token"] = issued.refresh_token
+    fields["scope"] = " ".join(issued.scope)
+    if grant.sub and "openid" in issued.scope:
+        fields["id_token"] = id_token(visit, client, grant, issued.access_token, refreshed=refreshed)
+    return fields
+
+
+def _for_resources(request: TokenRequest, grant: Grant) -> Grant:
+    """`grant` for the resources that the request names, of those that were allowed (RFC 8707 section 2.2)."""
+    wanted = resources_of([request.form.get("resource", "")])
+    if wanted is None or (grant.resource and not set(wanted) <= set(grant.resource)):
+        raise OAuthError("invalid_target", "resource is not an absolute URI, or not one of those that were allowed.")
+    return replace(grant, resource=wanted or grant.resource)
 
 
 def _proves(verifier: str | None, challenge: str) -> bool:

@@ -4,24 +4,18 @@ Everything that came from one code is a family. A code that comes twice, or a re
 that was already replaced, ends the whole family (RFC 6749 section 10.5, RFC 9700 section 4.14).
 """
 
+import itertools
 import secrets
 import threading
-from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
 
-CODE_SECONDS = 60
-ACCESS_SECONDS = 3600
-REFRESH_SECONDS = 24 * 3600
-MOST_ENTRIES = 20_000
-"""Of each kind; the oldest goes first."""
-
-T = TypeVar("T")
+from doorkey.devprovider.expiring import Expiring
+from doorkey.devprovider.users import Lifetimes
 
 
 @dataclass(frozen=True)
 class Grant:
-    """What a person (or, without `sub`, a client for itself) allowed."""
+    """What a person (or, without `sub`, a client for itself) allowed, and how the request for it went."""
 
     client_id: str
     scope: tuple[str, ...]
@@ -29,6 +23,11 @@ class Grant:
     redirect_uri: str = ""
     challenge: str = ""
     family: str = ""
+    nonce: str = ""
+    acr: str = ""
+    sid: str = ""
+    auth_time: int = 0
+    resource: tuple[str, ...] = ()
 
 
 class ScopeTooWide(Exception):
@@ -42,57 +41,44 @@ class Issued:
     access_token: str
     refresh_token: str
     scope: tuple[str, ...]
+    expires_in: int
 
 
-class _Expiring(Generic[T]):
-    """A dict whose entries all live equally long, so the oldest is always the first to go."""
+@dataclass(frozen=True)
+class LiveToken:
+    """A token that still works; times are seconds since the epoch."""
 
-    def __init__(self, seconds: float):
-        self._seconds = seconds
-        self._entries: OrderedDict[str, tuple[float, T]] = OrderedDict()
-
-    def put(self, key: str, value: T, now: float) -> None:
-        self._entries[key] = (now + self._seconds, value)
-        while self._entries and (len(self._entries) > MOST_ENTRIES or next(iter(self._entries.values()))[0] <= now):
-            self._entries.popitem(last=False)
-
-    def get(self, key: str, now: float) -> T | None:
-        ends, value = self._entries.get(key, (0.0, None))
-        return value if ends > now else None
-
-    def pop(self, key: str, now: float) -> T | None:
-        value = self.get(key, now)
-        self._entries.pop(key, None)
-        return value
-
-    def __len__(self) -> int:
-        return len(self._entries)
+    grant: Grant
+    kind: str
+    issued_at: int
+    expires_at: int
 
 
 class ProviderStore:
     """Every method takes the time, in seconds since the epoch, and is atomic."""
 
-    def __init__(self, *, access_seconds: int = ACCESS_SECONDS, code_seconds: int = CODE_SECONDS):
-        self.access_seconds = access_seconds
+    def __init__(self, lifetimes: Lifetimes | None = None):
+        self.lifetimes = lifetimes or Lifetimes()
         self._lock = threading.Lock()
-        self._codes: _Expiring[Grant] = _Expiring(code_seconds)
-        self._access: _Expiring[Grant] = _Expiring(access_seconds)
-        self._refresh: _Expiring[Grant] = _Expiring(REFRESH_SECONDS)
-        self._spent: _Expiring[str] = _Expiring(REFRESH_SECONDS)
-        self._ended: _Expiring[bool] = _Expiring(REFRESH_SECONDS)
-        self._once: _Expiring[bool] = _Expiring(REFRESH_SECONDS)
+        remember = float(self.lifetimes.refresh_token)
+        self._codes: Expiring[Grant] = Expiring(self.lifetimes.code)
+        self._access: Expiring[LiveToken] = Expiring(self.lifetimes.access_token)
+        self._refresh: Expiring[LiveToken] = Expiring(remember)
+        self._spent: Expiring[str] = Expiring(remember)
+        self._ended: Expiring[bool] = Expiring(remember)
+        self._once: Expiring[bool] = Expiring(remember)
 
     def new_code(self, grant: Grant, now: float) -> str:
         """A code for `grant`, which starts a family."""
-        code = _token("code")
+        code = new_token("code")
         with self._lock:
-            self._codes.put(code, Grant(**{**vars(grant), "family": _token("family")}), now)
+            self._codes.put(code, replace(grant, family=new_token("family")), now)
         return code
 
     def take_code(self, code: str, now: float) -> Grant | None:
         """The grant of `code`, for one caller only; a second one ends what the first was given."""
         with self._lock:
-            return self._take(self._codes, code, now)
+            return self._live(self._codes.pop(code, now), code, now)
 
     def take_refresh_token(
         self, refresh_token: str, client_id: str, now: float, *, scope: tuple[str, ...] = ()
@@ -102,15 +88,16 @@ class ProviderStore:
         Another client gets None, and a `scope` beyond the grant raises `ScopeTooWide`; neither spends anything.
         """
         with self._lock:
-            grant = self._refresh.get(refresh_token, now)
-            if grant and grant.client_id != client_id:
+            token = self._refresh.get(refresh_token, now)
+            if token and token.grant.client_id != client_id:
                 return None
-            if grant and not set(scope) <= set(grant.scope):
+            if token and not set(scope) <= set(token.grant.scope):
                 raise ScopeTooWide
-            return self._take(self._refresh, refresh_token, now)
+            self._refresh.pop(refresh_token, now)
+            return self._live(token.grant if token else None, refresh_token, now)
 
-    def _take(self, kind: _Expiring[Grant], key: str, now: float) -> Grant | None:
-        grant = kind.pop(key, now)
+    def _live(self, grant: Grant | None, key: str, now: float) -> Grant | None:
+        """`grant`, which was taken with `key` just now, unless that was not the first time."""
         if grant is None:
             family = self._spent.get(key, now)
             if family:
@@ -119,21 +106,71 @@ class ProviderStore:
         self._spent.put(key, grant.family, now)
         return None if self._ended.get(grant.family, now) else grant
 
-    def issue(self, grant: Grant, now: float, *, scope: tuple[str, ...] | None = None, refresh: bool) -> Issued:
-        """New tokens; `scope` narrows the access token, the refresh token keeps the grant's (RFC 6749 section 6)."""
+    def issue(
+        self,
+        grant: Grant,
+        now: float,
+        *,
+        refresh: bool,
+        scope: tuple[str, ...] | None = None,
+        access_token: str = "",
+        expires_in: int | None = None,
+    ) -> Issued:
+        """New tokens; `scope` narrows the access token, the refresh token keeps the grant's (RFC 6749 section 6).
+
+        `access_token` is a ready-made one (a JWT); `expires_in` are its seconds when not the usual ones.
+        """
         access_scope = grant.scope if scope is None else scope
-        access_token, refresh_token = _token("at"), _token("rt") if refresh else ""
+        seconds = self.lifetimes.access_token if expires_in is None else expires_in
+        access_token = access_token or new_token("at")
+        refresh_token = new_token("rt") if refresh else ""
+        access = LiveToken(replace(grant, scope=access_scope), "access_token", int(now), int(now) + seconds)
         with self._lock:
-            self._access.put(access_token, Grant(**{**vars(grant), "scope": access_scope}), now)
+            self._access.put(access_token, access, now, seconds=seconds)
             if refresh:
-                self._refresh.put(refresh_token, grant, now)
-        return Issued(access_token, refresh_token, access_scope)
+                ends = int(now) + self.lifetimes.refresh_token
+                self._refresh.put(refresh_token, LiveToken(grant, "refresh_token", int(now), ends), now)
+        return Issued(access_token, refresh_token, access_scope, seconds)
+
+    def find(self, token: str, now: float) -> LiveToken | None:
+        """A live access or refresh token; None when it is unknown, expired, revoked or its family ended."""
+        with self._lock:
+            found = self._access.get(token, now) or self._refresh.get(token, now)
+            return None if found is None or self._ended.get(found.grant.family, now) else found
 
     def grant_of(self, access_token: str, now: float) -> Grant | None:
-        """What a live access token stands for; None when it is unknown, expired or its family ended."""
+        """What a live access token stands for."""
+        found = self.find(access_token, now)
+        return found.grant if found and found.kind == "access_token" else None
+
+    def revoke(self, token: str, now: float) -> None:
+        """An access token alone; a refresh token with everything of its family (RFC 7009 section 2.1)."""
         with self._lock:
-            grant = self._access.get(access_token, now)
-            return None if grant is None or self._ended.get(grant.family, now) else grant
+            self._access.pop(token, now)
+            refresh = self._refresh.pop(token, now)
+            if refresh:
+                self._ended.put(refresh.grant.family, True, now)
+
+    def revoke_all(self, sub: str, now: float) -> int:
+        """End every token of a user; how many were alive."""
+        of_user = [(key, token) for key, token in self.live(now) if token.grant.sub == sub]
+        with self._lock:
+            for key, token in of_user:
+                self._access.pop(key, now)
+                self._refresh.pop(key, now)
+                if token.grant.family:
+                    self._ended.put(token.grant.family, True, now)
+        return len(of_user)
+
+    def live(self, now: float, *, most: int | None = None) -> list[tuple[str, LiveToken]]:
+        """The living tokens, access tokens first and then the newest first, at most `most` of each kind."""
+        with self._lock:
+            return [
+                (key, token)
+                for kind in (self._access, self._refresh)
+                for key, token in itertools.islice(kind.newest(now), most)
+                if not self._ended.get(token.grant.family, now)
+            ]
 
     def spend(self, name: str, now: float) -> bool:
         """True for the first caller with `name`."""
@@ -143,6 +180,6 @@ class ProviderStore:
             return first
 
 
-def _token(kind: str) -> str:
+def new_token(kind: str) -> str:
     """Unmistakably a token of the development provider, wherever it turns up."""
     return f"dk-dev-{kind}-{secrets.token_urlsafe(32)}"

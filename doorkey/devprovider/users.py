@@ -1,27 +1,45 @@
-"""The people and the clients that the development provider knows, as values."""
+"""The people and the clients that the development provider knows, and how long things live, as values.
+
+The fields have the names of RFC 7591 (client metadata) and of OpenID Connect Core section 5.1
+(claims). The users file, `/dev/*` and Python use the same names: see definitions.py.
+"""
 
 import re
+import secrets
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from doorkey.presets import WATSONWORK_SCOPES
+from doorkey.settings import Settings
 
 SCOPES = tuple(WATSONWORK_SCOPES.split())
+OPENID_SCOPES = ("openid", "profile", "email", "address", "phone", "groups", "offline_access")
+"""Allowed to every client beside its own, and never given unasked."""
+
+AUTH_METHODS = ("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none")
+SIGNING_ALGS = ("RS256", "PS256", "ES256", "EdDSA")
+
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(?::([1-9][0-9]{0,4}))?(/.*)?")
+_LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\]|[a-z0-9.-]+\.test)(:[0-9]{1,5})?(/[^#]*)?")
 
 
 @dataclass(frozen=True)
 class User:
+    """`more` are further claims, released with the scope `profile` unless a standard scope covers them."""
+
     sub: str
     name: str
     email: str = ""
     groups: tuple[str, ...] = ()
     about: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
 
-    def claims(self) -> dict[str, object]:
-        """What UserInfo says; a claim without a value is left out."""
-        claims = {"sub": self.sub, "name": self.name, "email": self.email, "groups": list(self.groups)}
-        return {name: value for name, value in claims.items() if value}
+    def claims(self) -> dict[str, Any]:
+        """Everything that is known; a claim without a value is left out."""
+        claims = {"sub": self.sub, "name": self.name, "email": self.email, "groups": list(self.groups), **self.more}
+        return {name: value for name, value in claims.items() if value not in ("", [], None)}
 
 
 USERS = (
@@ -33,22 +51,77 @@ USERS = (
 
 
 @dataclass(frozen=True)
+class Lifetimes:
+    """In seconds."""
+
+    access_token: int = 3600
+    refresh_token: int = 24 * 3600
+    id_token: int = 3600
+    code: int = 60
+    device_code: int = 600
+    pushed_request: int = 60
+
+
+@dataclass(frozen=True)
 class Client:
-    """A registered client; `app_id` is what client_credentials answers call `id`."""
+    """A registered client; `scopes` are those it may have, and gets when it asks for none.
+
+    `redirect_check` is "exact" unless a test says otherwise: "local" takes any path on this
+    machine or under `.test`, "any" takes anything. `jwks` are the public keys of a client
+    that authenticates with private_key_jwt.
+    """
 
     client_id: str
-    client_secret: str = field(repr=False)
-    redirect_uris: tuple[str, ...]
-    name: str = "Doorkey"
+    client_secret: str = field(default="", repr=False)
+    redirect_uris: tuple[str, ...] = ()
+    client_name: str = "Doorkey"
     scopes: tuple[str, ...] = SCOPES
+    token_endpoint_auth_method: str = "client_secret_basic"  # noqa: S105
+    access_token_format: str = "opaque"  # noqa: S105
+    id_token_signed_response_alg: str = "RS256"  # noqa: S105
+    userinfo_signed_response_alg: str = ""
+    require_pkce: bool = False
+    require_pushed_authorization_requests: bool = False
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    frontchannel_logout_uri: str = ""
+    frontchannel_logout_session_required: bool = False
+    backchannel_logout_uri: str = ""
+    initiate_login_uri: str = ""
+    jwks: tuple[Mapping[str, Any], ...] = ()
+    redirect_check: str = "exact"
 
     @property
     def app_id(self) -> str:
+        """What client_credentials answers call `id`."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, "doorkey-dev/" + self.client_id))
+
+    @property
+    def is_public(self) -> bool:
+        return self.token_endpoint_auth_method == "none"  # noqa: S105
+
+    @property
+    def allowed_scopes(self) -> frozenset[str]:
+        return frozenset((*self.scopes, *OPENID_SCOPES))
 
     def allows_redirect_to(self, uri: str) -> bool:
         """Exactly as registered (RFC 9700 section 2.1); on a loopback IP any port (RFC 8252 section 7.3)."""
-        return any(uri == known or _same_but_port(uri, known) for known in self.redirect_uris)
+        if self.redirect_check == "any":
+            return uri.startswith(("http://", "https://"))
+        if self.redirect_check == "local" and _LOCAL.fullmatch(uri):
+            return True
+        return is_registered(uri, self.redirect_uris)
+
+
+def own_client(settings: Settings, *redirect_uris: str, leave_to: tuple[str, ...] = ()) -> Client:
+    """The client that is there without being registered; its secret is made now unless it is set."""
+    secret = settings.dev_client_secret.reveal() or secrets.token_urlsafe(32)
+    uris = (*redirect_uris, *settings.dev_redirect_uris)
+    return Client(settings.dev_client_id, secret, uris, post_logout_redirect_uris=leave_to)
+
+
+def is_registered(uri: str, known_uris: tuple[str, ...]) -> bool:
+    """Character by character, and on a loopback IP literal with any port."""
+    return any(uri == known or _same_but_port(uri, known) for known in known_uris)
 
 
 def _same_but_port(uri: str, known: str) -> bool:

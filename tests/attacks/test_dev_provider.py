@@ -307,7 +307,8 @@ def test_script_in_a_request_is_inert(name, dev):
 def test_the_consent_page_may_be_framed_by_nobody_and_may_post_to_itself_and_the_client_only(dev):
     answer = ask(dev)
     policy = answer.headers.getlist("Content-Security-Policy")
-    assert policy == [page_csp(secure=False, form_target="http://127.0.0.1:8000")]
+    local = "http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:*"
+    assert policy == [page_csp(secure=False, form_target=f"http://127.0.0.1:8000 {local}")]
     assert answer.headers["X-Frame-Options"] == "DENY"
     assert answer.headers["Cache-Control"] == "no-store"
     assert Page(answer.text).problems() == []

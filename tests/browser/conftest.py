@@ -1,4 +1,4 @@
-"""One Chromium and two servers for all browser tests; a fresh, watched browser profile for each."""
+"""One Chromium and three servers for all browser tests; a fresh, watched browser profile for each."""
 
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -24,7 +24,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     sites = getattr(item, "funcargs", {}).get("sites")
     if report.failed and sites:
-        report.sections += [(site.url, site.log[-2000:]) for site in (sites.newcomer, sites.configured)]
+        report.sections += [(site.url, site.log[-2000:]) for site in sites.servers]
     return report
 
 
@@ -43,12 +43,12 @@ def browser() -> Iterator[Browser]:
 def all_sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
     with open_sites(tmp_path_factory.mktemp("sites")) as sites:
         yield sites
-        assert "Traceback" not in sites.newcomer.log + sites.configured.log
+        assert "Traceback" not in "".join(server.log for server in sites.servers)
 
 
 @pytest.fixture
 def sites(all_sites: Sites) -> Sites:
-    """Both servers; the scripted provider lets Una in for an hour unless a test says otherwise."""
+    """All servers; the scripted provider lets Una in for an hour unless a test says otherwise."""
     all_sites.answer()
     return all_sites
 

@@ -1,7 +1,8 @@
 """Every page of Doorkey, and how to get there in a fresh browser.
 
-Two servers: `newcomer` as it comes, nothing configured; `configured` with two providers whose
-answers a test writes. Used by the tests that look at all pages, and by scripts/screenshot.py.
+Three servers: `newcomer` as it comes, nothing configured; `configured` with two providers whose
+answers a test writes; `alone`, the development provider for other programs, such as `program`. Used by
+the tests that look at all pages, and by scripts/screenshot.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,9 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page
 
+from tests.browser.program import Program, program
 from tests.conftest import provider_settings
 from tests.support.scripted_provider import GOOD_TOKEN, ScriptedProvider
-from tests.support.servers import Running, app_server, free_port, python_app, server
+from tests.support.servers import Running, app_server, dev_provider, free_port, python_app, server
 
 UNA: dict[str, object] = {"sub": "user-1", "name": "Una User", "email": "una@example.com", "groups": ["staff"]}
 LONG: dict[str, object] = {
@@ -27,11 +29,17 @@ LONG: dict[str, object] = {
 
 @dataclass
 class Sites:
-    """The two servers and the party behind the second one."""
+    """The three servers, the party behind the second one, and a client of the third."""
 
     newcomer: Running
     configured: Running
     provider: ScriptedProvider
+    alone: Running
+    program: Program
+
+    @property
+    def servers(self) -> tuple[Running, ...]:
+        return (self.newcomer, self.configured, self.alone)
 
     def answer(self, *, token: dict[str, object] | None = None, user: dict[str, object] | None = None) -> None:
         """What the provider of `configured` says from now on."""
@@ -58,8 +66,10 @@ def open_sites(folder: Path) -> Iterator[Sites]:
         with (
             app_server(folder / "newcomer", DOORKEY_RATE_LIMIT="0") as newcomer,
             server(python_app, folder / "configured", settings, port=port) as configured,
+            server(dev_provider, folder / "alone") as alone,
+            program() as mine,
         ):
-            yield Sites(newcomer, configured, provider)
+            yield Sites(newcomer, configured, provider, alone, mine)
     finally:
         provider.close()
 
@@ -121,6 +131,123 @@ def provider_choice_guarded(page: Page, sites: Sites) -> None:
     begin(page, sites.newcomer.url)
     page.evaluate("['blur', 'focus'].forEach((name) => dispatchEvent(new Event(name)))")
     page.evaluate("document.querySelector('button[name=user]').click()")
+
+
+@stop
+def provider_choice_hinted(page: Page, sites: Sites) -> None:
+    sites.program.register(page, sites.alone.url)
+    page.goto(sites.program.authorize(sites.alone.url, login_hint="bob", scope="openid email message_read"))
+    page.get_by_text("Answer with").click()
+    page.get_by_label("What the application gets").select_option("invalid-state")
+
+
+@stop
+def provider_sends_a_form(page: Page, sites: Sites) -> None:
+    # The page as it is before its script sends it on.
+    page.route("**/form_post.js*", lambda route: route.fulfill(body="", content_type="text/javascript"))
+    sites.program.register(page, sites.alone.url)
+    page.goto(sites.program.authorize(sites.alone.url, response_mode="form_post"))
+    page.get_by_role("button", name="Continue as Alice Archer").click()
+    page.get_by_role("heading", name="Back to the application").wait_for()
+
+
+@stop
+def device(page: Page, sites: Sites) -> None:
+    page.goto(f"{sites.alone.url}/oauth/device")
+
+
+@stop
+def device_unknown(page: Page, sites: Sites) -> None:
+    page.goto(f"{sites.alone.url}/oauth/device?user_code=BCDF-GHJK")
+
+
+@stop
+def device_question(page: Page, sites: Sites) -> None:
+    url = sites.alone.url
+    sites.program.register(page, url)
+    begun = sites.program.post(page, f"{url}/oauth/device_authorization", scope="message_read").json()
+    page.goto(begun["verification_uri_complete"])
+
+
+@stop
+def device_done(page: Page, sites: Sites) -> None:
+    device_question(page, sites)
+    page.get_by_role("button", name="Continue as Alice Archer").click()
+    page.get_by_role("heading", name="The device may go on").wait_for()
+
+
+@stop
+def provider_sign_out_question(page: Page, sites: Sites) -> None:
+    sign_in_with_openid(page, sites)
+    page.goto(f"{sites.alone.url}/oauth/logout")
+
+
+@stop
+def provider_signed_out(page: Page, sites: Sites) -> None:
+    provider_sign_out_question(page, sites)
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("heading", name="You are signed out").wait_for()
+
+
+def sign_in_with_openid(page: Page, sites: Sites) -> None:
+    """At the provider, which then has a session; the program wants to hear of its end in a frame."""
+    there = f"{sites.program.url}/front-channel"
+    sites.program.register(page, sites.alone.url, frontchannel_logout_uri=there)
+    page.goto(sites.program.authorize(sites.alone.url, scope="openid"))
+    page.get_by_role("button", name="Continue as Alice Archer").click()
+    page.get_by_role("heading", name="Arrived").wait_for()
+
+
+@stop
+def dashboard_of_nothing(page: Page, sites: Sites) -> None:
+    page.request.post(f"{sites.alone.url}/dev/reset", data={})
+    page.goto(f"{sites.alone.url}/dev/")
+
+
+@stop
+def dashboard(page: Page, sites: Sites) -> None:
+    """After a morning's work."""
+    url, mine = sites.alone.url, sites.program
+    page.request.post(f"{url}/dev/reset", data={})
+    mine.register(page, url, client_name="Invoices", redirect_uris=[f"{mine.url}/callback", "http://127.0.0.1:3000/cb"])
+    page.request.get(f"{url}/.well-known/openid-configuration")
+    for failure in ("happy-path", "invalid-state"):
+        page.request.post(f"{url}/dev/responses", data={"failure": failure})
+        asked = mine.authorize(
+            url, scope="openid message_read", prompt="none", login_hint="alice", nonce="n-0S6_WzA2Mj"
+        )
+        code = parse_qs(urlsplit(page.request.get(asked, max_redirects=0).headers["location"]).query)["code"][0]
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": f"{mine.url}/callback"}
+        token = mine.post(page, f"{url}/oauth/token", **form).json()["access_token"]
+        page.request.get(f"{url}/oauth/userinfo", headers={"Authorization": f"Bearer {token}"})
+    mine.post(page, f"{url}/oauth/token", grant_type="authorization_code", code="dk-dev-code-made-up")
+    page.request.post(f"{url}/dev/responses", data={"endpoint": "token", "status": 503, "times": 2})
+    mine.post(page, f"{url}/oauth/token", grant_type="client_credentials")
+    page.request.post(f"{url}/dev/responses", data={"failure": "userinfo-invalid-sub"})
+    page.request.post(f"{url}/dev/clock", data={"advance": 1800})
+    page.goto(f"{url}/dev/")
+
+
+@stop
+def dashboard_mistake(page: Page, sites: Sites) -> None:
+    page.goto(f"{sites.alone.url}/dev/")
+    page.get_by_label("Or in a word").fill("token:invalid-stat")
+    page.get_by_label("Or in a word").press("Enter")
+    page.get_by_role("alert").wait_for()
+
+
+@stop
+def dashboard_minted(page: Page, sites: Sites) -> None:
+    page.goto(f"{sites.alone.url}/dev/")
+    page.get_by_label("Format").select_option("jwt")
+    page.get_by_role("button", name="Mint").click()
+    page.get_by_role("heading", name="Here is the token").wait_for()
+
+
+@stop
+def dashboard_watch(page: Page, sites: Sites) -> None:
+    dashboard(page, sites)
+    page.goto(f"{sites.alone.url}/dev/?watch=1")
 
 
 @stop

@@ -11,8 +11,9 @@ import requests
 from flask import Flask
 from werkzeug.serving import make_server
 
-from doorkey.devprovider.app import DevProvider, create_provider_app
+from doorkey.devprovider.app import create_provider_app
 from doorkey.devprovider.inprocess import InProcessAdapter
+from doorkey.devprovider.realm import DevProvider
 from doorkey.devprovider.users import Client
 from doorkey.factory import create_app
 from doorkey.settings import load

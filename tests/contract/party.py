@@ -80,12 +80,38 @@ class Party:
     def refresh(self, refresh_token: str, *, auth: str = "", **more: str) -> requests.Response:
         return self.token({"grant_type": "refresh_token", "refresh_token": refresh_token, **more}, auth=auth)
 
+    def get(self, path: str) -> requests.Response:
+        return self.session.get(self.url + path, allow_redirects=False)
+
+    def form(self, path: str, fields: Mapping[str, str], *, auth: str | None = "") -> requests.Response:
+        """A form to any endpoint; `auth` as in `post()`."""
+        headers = {"Content-Type": FORM}
+        if auth is not None:
+            headers["Authorization"] = auth or self.default_auth
+        return self.session.post(self.url + path, data=urlencode(fields), headers=headers, allow_redirects=False)
+
+    def control(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
+        """A call to `/dev/*`; what it answered."""
+        answer = self.session.request(method, self.url + path, json=body)
+        assert answer.status_code in (200, 201), answer.text
+        return answer.json()
+
+    def register(self, client_id: str, **fields: Any) -> str:
+        """One more client with the usual redirect URIs; its Authorization header."""
+        usual = {"client_secret": "another-secret-0123456789-abcdefghij", "redirect_uris": [REDIRECT_URI]}
+        self.control("PUT", f"/dev/clients/{client_id}", usual | fields)
+        return basic(client_id, usual["client_secret"])  # type: ignore[arg-type]
+
     def authorize(self, **changes: str | Sequence[str] | None) -> requests.Response:
-        """An authorization request with some parameters changed, repeated (a list) or left out (None)."""
+        """An authorization request with some parameters changed, repeated (a list) or left out (None).
+
+        `cookie` is none of them, but what the browser sends along.
+        """
+        cookie = changes.pop("cookie", None)
         usual = {"client_id": CLIENT_ID, "redirect_uri": REDIRECT_URI, "response_type": "code", "state": STATE}
         query = {name: value for name, value in (usual | changes).items() if value is not None}
         url = f"{self.url}/oauth/authorize?{urlencode(query, doseq=True)}"
-        return self.session.get(url, allow_redirects=False)
+        return self.session.get(url, headers={"Cookie": str(cookie)} if cookie else {}, allow_redirects=False)
 
     def decide(
         self, page: requests.Response, *, browser: requests.Response | None = None, **choice: str | Sequence[str]
@@ -108,9 +134,9 @@ class Party:
         assert response.status_code == 302, response.text
         return query_of(response)["code"]
 
-    def tokens(self, **changes: str) -> dict[str, Any]:
+    def tokens(self, *, auth: str = "", **changes: str) -> dict[str, Any]:
         """A token response for a fresh code."""
-        response = self.redeem(self.code(**changes))
+        response = self.redeem(self.code(**changes), auth=auth)
         assert response.status_code == 200, response.text
         return fields_of(response)
 

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 # fmt: off
 ALLOWED_TAGS = frozenset([
+    "details", "summary", "select", "optgroup", "option",
     "html", "head", "meta", "title", "link", "script", "body", "a", "header", "p", "div", "svg", "rect", "circle",
     "path", "main", "footer", "span", "h1", "h2", "h3", "ul", "li", "dl", "dt", "dd", "code", "section", "form",
     "input", "button", "fieldset", "legend", "label", "strong", "table", "caption", "thead", "tbody", "tr", "th",
