@@ -13,6 +13,8 @@ from doorkey.settings import Settings, load
 from tests.support.person import Person
 from tests.support.scripted_provider import ScriptedProvider
 
+pytest_plugins = ["pytester", "doorkey.pytest_plugin"]
+
 KEY = "a-key-for-tests-0123456789-abcdefghijkl"
 ORIGIN = "http://127.0.0.1:8000"
 

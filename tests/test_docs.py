@@ -49,9 +49,11 @@ def texts() -> Iterator[tuple[str, str]]:
             yield "/".join(parts), content.decode("utf-8", "replace")
 
 
-def test_requirements_and_pyproject_name_the_same_versions() -> None:
+def test_pyproject_begins_where_requirements_are_pinned() -> None:
+    """A project that tests itself with Doorkey has pins of its own; the floor is what we test."""
     project = tomllib.loads(read("pyproject.toml"))["project"]
-    assert sorted(project["dependencies"]) == sorted(top_section("requirements.txt"))
+    floors = [re.sub(r",<.*", "", requirement).replace(">=", "==") for requirement in project["dependencies"]]
+    assert sorted(floors) == sorted(top_section("requirements.txt"))
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
