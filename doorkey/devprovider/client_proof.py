@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from base64 import b64decode
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from doorkey.devprovider.users import SIGNING_ALGS, Client
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LEEWAY_SECONDS = 60
 METHODS_OF_ANY = ("client_secret_basic", "client_secret_post")
+_FORM_ENCODED = re.compile(r"(?:[A-Za-z0-9*._~+-]|%[0-9A-Fa-f]{2})*")
 _NOBODY = Client("", "\0" + secrets.token_urlsafe(16))
 _REFUSED = OAuthError("invalid_client", "The client could not be authenticated.", 401)
 
@@ -37,7 +39,7 @@ def authenticate(visit: Visit, authorization: str, form: Mapping[str, str], *, e
     clients = visit.realm.clients
     claimed = _claimed_client(used, authorization, form)
     client = next((clients[name] for name, _ in claimed if name in clients), _NOBODY)
-    demand = visit.change("client_auth", Draft({"method": client.token_endpoint_auth_method, "encoded": False})).fields
+    demand = _demand(visit, client)
     wanted = METHODS_OF_ANY if demand["method"] == "any" else (demand["method"],)
     found = None
     match used:
@@ -53,6 +55,12 @@ def authenticate(visit: Visit, authorization: str, form: Mapping[str, str], *, e
         raise OAuthError("invalid_request", "client_id names another client than the one that authenticated.")
     visit.client, visit.client_auth = found, used
     return found
+
+
+def _demand(visit: Visit, client: Client) -> dict[str, Any]:
+    """The method that the client has to use, which a failure can change at the token endpoint."""
+    usual = Draft({"method": client.token_endpoint_auth_method, "encoded": False})
+    return (visit.change("client_auth", usual) if visit.play.endpoint == "token" else usual).fields
 
 
 def _method_used(authorization: str, form: Mapping[str, str]) -> str:
@@ -99,8 +107,11 @@ def _basic_pairs(authorization: str) -> list[tuple[str, str]]:
 
 
 def _by_secret(claimed: list[tuple[str, str]], clients: Mapping[str, Client], *, encoded: bool) -> Client | None:
+    """`encoded`: nothing that is not form-encoded will do, not even by luck."""
+    if encoded:
+        claimed = [claimed[1]] if claimed and all(_FORM_ENCODED.fullmatch(half) for half in claimed[0]) else []
     found = None
-    for client_id, secret in claimed[-1:] if encoded else claimed:
+    for client_id, secret in claimed:
         client = clients.get(client_id, _NOBODY)
         right = _equal(secret, client.client_secret or _NOBODY.client_secret)
         if right and client is not _NOBODY:

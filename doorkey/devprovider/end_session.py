@@ -100,7 +100,7 @@ def frames(visit: Visit, session: ProviderSession) -> list[str]:
             continue
         named = {"iss": visit.issuer, "sid": session.sid} if client.frontchannel_logout_session_required else {}
         fields = visit.change("frontchannel", Draft(dict(named))).fields
-        found.append(uri + (("&" if "?" in uri else "?") + urlencode(fields) if named else ""))
+        found.append(uri + (("&" if "?" in uri else "?") + urlencode(fields) if fields else ""))
     return found
 
 

@@ -12,7 +12,7 @@ from doorkey.devprovider.control import LONGEST_LIFE, LONGEST_MOVE
 from doorkey.devprovider.definitions import CLIENT_KEYS, LARGEST, LEAST_HMAC_SECRET, PROTOCOL_CLAIMS, USER_KEYS
 from doorkey.devprovider.failures import ENDPOINTS, FAILURES, MINTED
 from doorkey.devprovider.openapi_parts import Json, schema
-from doorkey.devprovider.scripted_responses import LONGEST_DELAY
+from doorkey.devprovider.scripted_responses import LONGEST_DELAY, MOST_TIMES
 from doorkey.devprovider.users import AUTH_METHODS, SIGNING_ALGS, Client
 
 TEXT: Json = {"type": "string"}
@@ -128,6 +128,7 @@ def _stored_client() -> Json:
     return record({**fields, "jwks": array(schema("PublicKey")), "has_secret": SWITCH})
 
 
+_PRINTABLE: Json = {"type": "string", "pattern": r"^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,200}$"}
 _RESPONSE_FIELDS: Mapping[str, Json] = {
     "endpoint": {
         **choice(*ENDPOINTS, *MINTED),
@@ -135,14 +136,9 @@ _RESPONSE_FIELDS: Mapping[str, Json] = {
         f"{', '.join(MINTED)} are made inside an endpoint: only merge and named failures work there.",
     },
     "failure": {**choice(*FAILURES), "description": "What each one does: GET /dev/failures."},
-    "error": {
-        "type": "string",
-        "pattern": r"^[\x20-\x21\x23-\x5b\x5d-\x7e]*$",
-        "maxLength": 200,
-        "description": "An error code, answered as the endpoint answers errors.",
-    },
-    "error_description": {"type": "string", "pattern": r"^[\x20-\x21\x23-\x5b\x5d-\x7e]*$", "maxLength": 200},
-    "status": {"type": "integer", "anyOf": [{"const": 0}, {"minimum": 200, "maximum": 599}]},
+    "error": {**_PRINTABLE, "description": "An error code, answered as the endpoint answers errors."},
+    "error_description": {**_PRINTABLE, "description": "With an error."},
+    "status": {"type": "integer", "minimum": 200, "maximum": 599},
     "body": {"type": ["string", "object", "array"], "description": "Text, or JSON; at most 64 KiB."},
     "headers": {
         "type": "object",
@@ -157,7 +153,7 @@ _RESPONSE_FIELDS: Mapping[str, Json] = {
     "delay": {"type": "number", "minimum": 0, "maximum": LONGEST_DELAY, "description": "Seconds before the answer."},
     "times": {
         "description": "How many answers; failures that stay until they are cleared ignore it.",
-        "anyOf": [{"type": "integer", "minimum": 1, "maximum": 10_000}, {"const": "always"}],
+        "anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_TIMES}, {"const": "always"}],
     },
 }
 _LEFT: Json = {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "always"}]}

@@ -158,9 +158,6 @@ def leave() -> Response:
         values = dict(ticket.opened_by(_page_cookie(ticket.name), "logout"))
     wanted = end_session.read_logout_request(here, values)
     here.client = wanted.client
-    early = here.play.early
-    if early and early.error:
-        raise PageError(f"The provider says {early.error}.", early.error_description)
     session = here.realm.sessions.of_browser(request.cookies.get(SESSION_COOKIE, ""), here.now)
     sessions = here.realm.sessions.matching(here.now, sid=wanted.sid) if wanted.sid else [session] if session else []
     if sessions and not wanted.hint and not confirmed:

@@ -98,15 +98,18 @@ class Script:
         with self._lock:
             return [rule for queue in self._queues.values() for rule in queue]
 
-    def take(self, seam: str, *, early: bool = False) -> Rule | None:
-        """The rule for the next answer at `seam`, one use of it spent; `early`: only one that has something early."""
+    def take(self, seam: str, *, early: bool) -> Rule | None:
+        """The rule for the next answer at `seam`, one use of it spent.
+
+        `early`: at the beginning of a request, where rules that have something early are due, and no others.
+        """
         with self._lock:
             queue = self._queues.get(seam)
             rule = queue[0] if queue else None
             if early and (rule is None or rule.early is None):
                 return None
             self._lingering.pop(seam, None)
-            if rule is None or queue is None:
+            if rule is None or queue is None or (rule.early is not None) != early:
                 return None
             rule.left -= 1
             for place in _elsewhere(rule):
@@ -152,6 +155,7 @@ class Play:
     """The failures of one request; `names` are those that had a part in it, for the log."""
 
     def __init__(self, script: Script, endpoint: str, path: str):
+        self.endpoint = endpoint
         self._script = script
         self._taken: dict[str, Rule | None] = {}
         self.names: list[str] = []
@@ -166,7 +170,7 @@ class Play:
     def change(self, seam: str, draft: D, occasion: Callable[[dict[str, Any]], Occasion]) -> D:
         """`draft` after the failures at `seam`; `occasion` makes one for a rule's memory. Raises `CannotFail`."""
         if seam not in self._taken:
-            self._taken[seam] = self._script.take(seam)
+            self._taken[seam] = self._script.take(seam, early=False)
         own = self._taken[seam]
         for rule in [*([own] if own else []), *self._script.reaching(seam)]:
             change = rule.failure.changes.get(seam) if rule.failure else None

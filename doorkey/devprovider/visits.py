@@ -108,7 +108,8 @@ def begin() -> Response | None:
     """Open the visit; the answer, when a failure gives one instead of the endpoint's."""
     here = realm()
     g.began, g.endpoint = time.perf_counter(), endpoint()
-    play = here.script.enter(g.endpoint, request.path)
+    # Who followed the failure token-endpoint-redirect finds a right answer there, whatever else is to come.
+    play = here.script.enter("" if "followed" in request.args else g.endpoint, request.path)
     g.visit = Visit(here, own_address(), play, here.clock())
     if play.refused:
         raise OAuthError("invalid_request", play.refused)
@@ -134,6 +135,8 @@ def _instead(early: Early, asked: str) -> Response | None:
 def _scripted_error(early: Early, asked: str) -> Exception:
     status = early.status or STATUS_OF_ERROR.get(early.error, 400)
     description = early.error_description or "This error was asked for."
+    if asked == "logout":
+        return PageError(f"The provider says {early.error}.", description, status)
     if asked == "userinfo":
         return BearerError(early.error, description, early.status or 401)
     return OAuthError(early.error, description, status)
