@@ -100,7 +100,11 @@ def _run(*command: str) -> str:
     done = subprocess.run(
         [str(programs / command[0]), *command[1:]],
         env=environ,
-        cwd=HERE, capture_output=True, text=True, timeout=PATIENCE)
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
     assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
