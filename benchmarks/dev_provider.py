@@ -10,6 +10,7 @@ import argparse
 import base64
 import http.client
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -54,6 +55,10 @@ class Server:
         response = self._http.getresponse()
         return response.status, dict(response.headers), response.read()
 
+    def reconnect(self) -> None:
+        """The server closes connections that nobody uses for a while."""
+        self._http.close()
+
     def cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICK
@@ -73,6 +78,13 @@ def serving(command: list[str], port: int) -> Iterator[Server]:
         server.process.wait()
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def provider_command(port: int) -> list[str]:
     return [sys.executable, "-m", "doorkey", "dev-provider", "--port", str(port)]
 
@@ -89,12 +101,14 @@ def grants(server: Server, kind: str, count: int) -> Iterator[dict[str, str]]:
     if kind == "client_credentials":
         return iter([{"grant_type": kind}] * count)
     scope = "openid profile" if kind == "code with ID token" else "message_read"
+    server.reconnect()
     codes = [code(server, scope) for _ in range(count)]
     return iter([{"grant_type": "authorization_code", "code": c, "redirect_uri": REDIRECT_URI} for c in codes])
 
 
 def cost_ms(server: Server, forms: Iterator[dict[str, str]]) -> float:
     """CPU milliseconds of one request."""
+    server.reconnect()
     before, count = server.cpu_seconds(), 0
     for form in forms:
         status, _, body = server.ask("POST", "/oauth/token", form)
@@ -105,9 +119,10 @@ def cost_ms(server: Server, forms: Iterator[dict[str, str]]) -> float:
 
 def measure_requests(rounds: int, count: int) -> None:
     kinds = ("client_credentials", "code", "code with ID token")
+    ours, other = free_port(), free_port()
     with (
-        serving(provider_command(9301), 9301) as provider,
-        serving([sys.executable, "-c", EMPTY % 9302], 9302) as empty,
+        serving(provider_command(ours), ours) as provider,
+        serving([sys.executable, "-c", EMPTY % other], other) as empty,
     ):
         for warm in (provider, empty):
             cost_ms(warm, iter([{"grant_type": "client_credentials"}] * 200))
@@ -125,7 +140,8 @@ def measure_requests(rounds: int, count: int) -> None:
 
 
 def measure_memory(tokens: int) -> None:
-    with serving(provider_command(9303), 9303) as provider:
+    port = free_port()
+    with serving(provider_command(port), port) as provider:
         print(f"| start until it answers | {provider.seconds:.2f} s | |")
         for step in range(1, 6):
             for form in grants(provider, "client_credentials", tokens // 5):

@@ -42,8 +42,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     module = sys.modules.get("doorkey.testing")
     provider = (getattr(item, "funcargs", None) or {}).get("oauth_provider")
     if module and isinstance(provider, module.OAuthProvider) and report.when == "call" and report.failed:
-        asked = "\n".join(repr(one) for one in provider.requests)
-        report.sections.append(("requests to oauth_provider", asked or "none"))
+        asked = "\n".join(repr(one) for one in provider.requests) or "none"
+        unused = "".join(f"\nasked for, and did not happen: {name}" for name in provider.pending)
+        report.sections.append(("requests to oauth_provider", asked + unused))
     return report
 
 

@@ -86,7 +86,7 @@
     cell("said").replaceChildren(...Object.entries({ ...entry.query, ...entry.form }).flatMap(parameter));
     cell("status").dataset.hundreds = Math.floor(entry.status / 100);
     cell("status").replaceChildren(
-      element("b", entry.status || "closed"), " ", element("span", entry.answer.error || ""));
+      element("b", entry.status || "closed"), " ", element("span", [entry.answer.error, entry.answer.reason].filter(Boolean).join(" ")));
     return row;
   }
 

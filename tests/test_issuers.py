@@ -120,6 +120,9 @@ NO_ISSUER = [
     "/static/oauth/jwks",
     "/a%0A/oauth/jwks",
     "/.well-known/openid-configuration/a/b",
+    "/.well-known/openid-configuration/oauth",
+    "/.well-known/oauth-authorization-server/dev",
+    "/.well-known/openid-configuration/static",
     "/.well-known/openid-configuration/",
     "/.well-known/other/a",
     "/a/elsewhere",
@@ -148,7 +151,7 @@ def test_an_issuer_may_itself_be_below_a_path() -> None:
         seen.append((environ["SCRIPT_NAME"], environ["PATH_INFO"]))
         return iter(())
 
-    issuers = Issuers(app, lambda: app)
+    issuers = Issuers(app, lambda: app, lambda environ: True)
     list(issuers({**NEAR, "SCRIPT_NAME": "/below", "PATH_INFO": "/a/oauth/jwks"}, None))
     list(issuers({**NEAR, "SCRIPT_NAME": "/below", "PATH_INFO": "/oauth/jwks"}, None))
     assert seen == [("/below/a", "/oauth/jwks"), ("/below", "/oauth/jwks")]

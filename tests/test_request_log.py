@@ -51,6 +51,7 @@ def test_of_an_authorization_header_the_scheme_is_shown() -> None:
     headers = Fields({"Authorization": "Bearer canary"})
     assert headers["Authorization"] == f"Bearer {fingerprint('canary')}"
     assert headers.reveal("Authorization") == "Bearer canary"
+    assert Fields({"Authorization": "canary"})["Authorization"] == fingerprint("canary")
 
 
 def test_what_is_no_secret_is_shown_and_what_is_missing_is_missing() -> None:
@@ -73,8 +74,8 @@ def test_equal_secrets_look_equal_and_others_do_not() -> None:
 
 def test_of_much_little_is_kept() -> None:
     fields = Fields({f"n{number}": "x" * 10_000 for number in range(1000)})
-    assert len(fields) == 100
-    assert {len(value) for value in fields.values()} == {4096}
+    assert len(fields) == 60
+    assert sum(len(value) for value in fields.values()) <= 8192
 
 
 def test_a_request_is_printed_on_one_line_with_its_secrets_masked() -> None:
@@ -145,7 +146,8 @@ def test_every_request_but_those_to_the_controls_is_kept(dev: Controls) -> None:
     ]
 
 
-def test_a_request_is_told_with_client_method_failure_and_error(dev: Controls) -> None:
+def test_a_request_is_told_with_client_method_failure_and_error(dev: Controls, clock: MovedClock) -> None:
+    clock.advance(0.25)
     dev.does("POST", "/dev/responses", {"failure": "expired-code"}, status=201)
     dev.token(grant_type="client_credentials")
     dev.token(grant_type="client_credentials")
@@ -155,7 +157,7 @@ def test_a_request_is_told_with_client_method_failure_and_error(dev: Controls) -
     assert (right["failures"], right["status"], right["answer"]) == ([], 200, {})
     assert (right["client_id"], right["client_auth"], right["method"]) == ("app", "client_secret_basic", "POST")
     assert right["form"] == {"grant_type": "client_credentials"}
-    assert right["time"] == "2027-01-15T08:00:00.000Z"
+    assert right["time"] == "2027-01-15T08:00:00.250Z"
     assert right["milliseconds"] >= 0
 
 

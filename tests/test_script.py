@@ -127,7 +127,7 @@ def test_merging_is_that_of_rfc_7396():
 
     found = changed(script.enter("metadata", ""), "metadata", {"a": 1, "b": {"x": 1, "y": 1, "k": 1}, "c": {}, "f": 1})
 
-    assert found == {"b": {"y": 2, "k": 1, "new": {"z": 1}}, "c": [1], "d": {"e": None}, "f": 1}
+    assert found == {"b": {"y": 2, "k": 1, "new": {"z": 1}}, "c": [1], "d": {}, "f": 1}
 
 
 def test_a_merge_has_the_last_word():

@@ -224,4 +224,4 @@ except RuntimeError as error:
     assert done.stderr == ""
     url, words = done.stdout.splitlines()
     assert url.startswith("http://127.0.0.1:")
-    assert words == "The package responses is missing: pip install doorkey[pytest] (or use transport='server')."
+    assert words == "The package responses is missing: pip install responses (or use transport='server')."

@@ -1,6 +1,7 @@
 """`doorkey dev-provider`: the development provider alone, for any program that is an OAuth client."""
 
 import os
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from doorkey.devprovider.realm import DevProvider
 from doorkey.devprovider.scripted_responses import read_spec
 from doorkey.devprovider.users import own_client
 from doorkey.devprovider.users_file import UsersFile, UsersFileError, read_users_file
-from doorkey.setting_values import endpoint, is_loopback, local_url
+from doorkey.setting_values import is_loopback, local_url
 from doorkey.web.asgi import DoorkeyAsgi
 
 OWN_SETTINGS = ("DOORKEY_DEV_", "DOORKEY_INSECURE_DEV_PROVIDER", "DOORKEY_LOG_FORMAT")
@@ -70,7 +71,7 @@ def command(
         )
     for option, uris in (("--redirect-uri", redirect_uris), ("--post-logout-redirect-uri", leave_to)):
         for uri in uris:
-            _checked(option, uri, endpoint)
+            _checked(option, uri, _address)
     given = _users(users_file or settings.dev_users_file)
     client = own_client(settings, "http://127.0.0.1:8000/callback/dev", *redirect_uris, leave_to=leave_to)
     config = DevProvider(
@@ -79,7 +80,7 @@ def command(
         lifetimes=given.lifetimes,
         script=[_checked("--fail", spec, read_spec) for spec in failures],
         anywhere=settings.insecure_dev_provider,
-        issuer=_checked("--issuer", issuer, endpoint).rstrip("/") if issuer else "",
+        issuer=_checked("--issuer", issuer, _address).rstrip("/") if issuer else "",
         control_token=settings.dev_control_token.reveal(),
         clock_offset=advance_clock,
     )
@@ -96,6 +97,13 @@ def _checked(option: str, value: str, read: Callable[[str], T]) -> T:
         return read(value)
     except ValueError as error:
         raise click.UsageError(f"{option} {value} {error}") from None
+
+
+def _address(value: str) -> str:
+    """Any host, plain http too: between containers there is no other."""
+    if not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+(/[!-~]*)?", value) or "#" in value:
+        raise ValueError("must be an absolute URL such as http://127.0.0.1:3000/callback, without a fragment")
+    return value
 
 
 def _users(path: Path | str) -> UsersFile:
@@ -117,12 +125,13 @@ def _say_how_to_use(url: str, config: DevProvider, *, made: bool) -> None:
     client = config.clients[0]
     click.echo(f"The development provider is ready: {url}")
     click.echo(f"Look, and make it fail: {url}/dev/")
+    click.echo(f"Metadata: {url}/.well-known/openid-configuration")
     click.echo(
         "Users: " + ", ".join(user.sub for user in config.users) + ". No passwords. Never put this on a network."
     )
     click.echo("Redirect URIs: " + " ".join(client.redirect_uris) + " (on 127.0.0.1 any port)")
     for rule in config.script:
-        click.echo(f"Will fail: {rule.text}")
+        click.echo("Will fail: {spec} (left: {left})".format(**rule.described()))
     click.echo("\nSettings for Doorkey (other programs: the same endpoints and client):\n")
     click.echo("DOORKEY_PUBLIC_URL=http://127.0.0.1:8000")
     click.echo("DOORKEY_PROVIDERS=dev")

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import click
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
@@ -46,6 +47,7 @@ def run(app: Any, *, host: str, port: int, announce: Callable[[], None], workers
         proxy_headers=False,
         timeout_graceful_shutdown=15,
     )
+    _check_port(host, port)
     if workers > 1:
         listening = config.bind_socket()
         listening.listen(config.backlog)  # from here on nobody is refused, only kept waiting for the workers
@@ -59,6 +61,19 @@ def run(app: Any, *, host: str, port: int, announce: Callable[[], None], workers
         server.run()
     if not server.started:
         raise SystemExit(1)
+
+
+def _check_port(host: str, port: int) -> None:
+    """Exit with 1, in words, when somebody else is there already."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            click.echo(f"doorkey: cannot listen on {host} port {port}: {error.strerror}", err=True)
+            click.echo("hint: choose another port with --port, or PORT in the environment", err=True)
+            raise SystemExit(1) from None
 
 
 def wanted_workers() -> int:

@@ -55,7 +55,9 @@ def create_provider_app(
     deliver = deliver or post_logout_token
     app = _issuer_app(realm or Realm(config, clock=clock), deliver)
     app.wsgi_app = Issuers(  # type: ignore[method-assign]
-        app.wsgi_app, lambda: _issuer_app(Realm(config, clock=clock), deliver).wsgi_app
+        app.wsgi_app,
+        lambda: _issuer_app(Realm(config, clock=clock), deliver).wsgi_app,
+        lambda environ: config.anywhere or visits.is_own_name(config, environ.get("HTTP_HOST", "")),
     )
     return app
 
@@ -93,7 +95,7 @@ def _page(error: PageError) -> Response:
 
 
 def _oauth_error(error: OAuthError) -> Response:
-    visits.say(error=error.error, error_description=error.description)
+    visits.say(error=error.error, error_description=error.description, reason=error.reason)
     response = jsonify(error.body(request.path, visits.realm().clock()))
     response.status_code = error.status
     if not request.path.startswith("/dev/"):

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import math
 import re
 import secrets
 from base64 import b64decode
@@ -26,7 +27,6 @@ LEEWAY_SECONDS = 60
 METHODS_OF_ANY = ("client_secret_basic", "client_secret_post")
 _FORM_ENCODED = re.compile(r"(?:[A-Za-z0-9*._~+-]|%[0-9A-Fa-f]{2})*")
 _NOBODY = Client("", "\0" + secrets.token_urlsafe(16))
-_REFUSED = OAuthError("invalid_client", "The client could not be authenticated.", 401)
 
 
 def authenticate(visit: Visit, authorization: str, form: Mapping[str, str], *, endpoint: str) -> Client:
@@ -49,12 +49,22 @@ def authenticate(visit: Visit, authorization: str, form: Mapping[str, str], *, e
             found = clients.get(form.get("client_id", ""))
         case _:
             found = _by_assertion(visit, client, used, form["client_assertion"], endpoint)
-    if found is None or used not in wanted:
-        raise _REFUSED
+    if found is None or found is not client or used not in wanted:
+        reason = _why_not(claimed, client, used, wanted)
+        raise OAuthError("invalid_client", "The client could not be authenticated.", 401, reason=reason)
     if form.get("client_id", found.client_id) != found.client_id:
         raise OAuthError("invalid_request", "client_id names another client than the one that authenticated.")
     visit.client, visit.client_auth = found, used
     return found
+
+
+def _why_not(claimed: list[tuple[str, str]], client: Client, used: str, wanted: tuple[str, ...]) -> str:
+    """For the log of whoever runs the provider; the answer says the same to everybody."""
+    if client is _NOBODY:
+        return f"there is no client {claimed[-1][0][:100] if claimed else ''}".rstrip()
+    if used not in wanted:
+        return f"{client.client_id} is registered for {' or '.join(wanted)} and used {used}"
+    return f"{client.client_id} did not prove itself: wrong secret, signature or claims"
 
 
 def _demand(visit: Visit, client: Client) -> dict[str, Any]:
@@ -126,10 +136,12 @@ def _by_assertion(visit: Visit, client: Client, used: str, assertion: str, endpo
     claims = _unverified(assertion, 1)
     audience = claims.get("aud")
     for_us = [
-        one for one in (audience if isinstance(audience, list) else [audience]) if one in (visit.issuer, endpoint)
+        one
+        for one in (audience if isinstance(audience, list) else [audience])
+        if one in (visit.issuer, endpoint, visit.base + "/oauth/token")
     ]
     ends, jti = claims.get("exp"), claims.get("jti")
-    if not for_us or not isinstance(ends, (int, float)) or ends < visit.now - LEEWAY_SECONDS:
+    if not for_us or not isinstance(ends, (int, float)) or not visit.now - LEEWAY_SECONDS <= ends < math.inf:
         return None
     if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id or not isinstance(jti, str):
         return None
@@ -156,7 +168,7 @@ def _unverified(token: str, part: int) -> dict[str, Any]:
     content = decode(parts[part]) if len(parts) == 3 else None
     try:
         found = json.loads(content or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from itsdangerous import BadSignature, URLSafeSerializer
 
 from doorkey.devprovider.drafts import AuthorizationDraft, Draft
 from doorkey.devprovider.grants import CHALLENGE
 from doorkey.devprovider.realm import Visit
 from doorkey.devprovider.token_request import REPEATABLE, OAuthError, resources_of
-from doorkey.devprovider.users import Client
+from doorkey.devprovider.users import Client, not_registered_for
 
 TICKET_SECONDS = 600
 LONGEST_VALUE = 4096
@@ -142,9 +142,15 @@ def _redirect_uri(client: Client, args: Args) -> str:
     if len(redirect_uris) != 1 or not client.allows_redirect_to(redirect_uris[0]):
         raise PageError(
             "This redirect URI is not registered for the client.",
-            "It must be the registered one, character by character. Register yours with --redirect-uri.",
+            f"It is compared character by character; localhost is not 127.0.0.1. {_said(client, redirect_uris)}",
         )
     return redirect_uris[0]
+
+
+def _said(client: Client, given: Sequence[str]) -> str:
+    """What came, and what would do; the registered ones are no secret here."""
+    came, known = ", ".join(given)[:300] or "nothing", ", ".join(client.redirect_uris)[:600] or "none"
+    return f"It came as {came}. Registered: {known}."
 
 
 def _refusal(visit: Visit, client: Client, args: Args, error: str, description: str) -> RedirectError:
@@ -179,9 +185,7 @@ def _problems(client: Client, values: Mapping[str, str], asked: tuple[str, ...])
         ("invalid_request", "state is missing.") if not values.get("state") and not openid else None,
         ("invalid_request", "PKCE must be an S256 challenge of 43 characters.") if pkce_is_wrong else None,
         ("invalid_request", "This client has to use PKCE.") if not challenge and client.require_pkce else None,
-        ("invalid_scope", "The client is not registered for one of the scopes.")
-        if not set(asked) <= client.allowed_scopes
-        else None,
+        ("invalid_scope", not_registered_for(client, asked)) if not set(asked) <= client.allowed_scopes else None,
         ("invalid_request", "response_mode must be query or form_post.")
         if values.get("response_mode") not in (None, "", "query", "form_post")
         else None,
@@ -222,19 +226,20 @@ class Tickets:
     """Signs the forms of pages; `key` is random for each start."""
 
     def __init__(self, key: bytes):
-        self._serializer = URLSafeTimedSerializer(key, salt="consent")
+        self._serializer = URLSafeSerializer(key, salt="consent")
 
-    def issue(self, subject: str, content: Mapping[str, Any], *, browser: str, name: str) -> str:
+    def issue(self, subject: str, content: Mapping[str, Any], *, browser: str, name: str, now: float) -> str:
         """A ticket for a page about `subject`, good in the browser that holds the cookie value `browser`."""
-        signed = self._serializer.dumps([name, _hash(browser), subject, dict(content)])
+        signed = self._serializer.dumps([int(now), name, _hash(browser), subject, dict(content)])
         return signed if isinstance(signed, str) else signed.decode()
 
-    def read(self, signed: str) -> Ticket:
+    def read(self, signed: str, now: float) -> Ticket:
         """The ticket; an empty one, which nobody can open, when it is forged or too old."""
         try:
-            return Ticket(*self._serializer.loads(signed, max_age=TICKET_SECONDS))
+            issued, *said = self._serializer.loads(signed)
         except BadSignature:
             return Ticket()
+        return Ticket(*said) if 0 <= now - issued <= TICKET_SECONDS else Ticket()
 
 
 def request_of(content: Mapping[str, Any]) -> AuthorizationRequest:

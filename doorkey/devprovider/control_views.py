@@ -34,7 +34,7 @@ def _view(act: Callable[[Call], control.Answer]) -> Callable[..., Response]:
         try:
             body = body_object() if request.method in ("POST", "PUT") else {}
             status, said = act(Call(visit(), body, name, current_app.extensions["deliver"], request.args))
-        except (*MISTAKES, ValueError) as error:
+        except (*MISTAKES, ValueError, RecursionError) as error:
             raise OAuthError("invalid_request", str(error), getattr(error, "status", 400)) from None
         response = Response(status=status) if said is None else jsonify(said)
         response.status_code = status
@@ -53,6 +53,11 @@ def openapi() -> Response:
     return jsonify(document(own_address()))
 
 
+@bp.get("/")
+def front_page() -> Response:
+    return redirect_to(f"{request.script_root}/dev/")
+
+
 @bp.get("/dev/")
 def dashboard() -> Response:
     return _dashboard(visit())
@@ -69,7 +74,7 @@ def use_dashboard() -> Response:
         raise PageError("There is no such action.", "Open the page again.")
     try:
         minted = ACTIONS[action](here)
-    except (*MISTAKES, ValueError) as error:
+    except (*MISTAKES, ValueError, RecursionError) as error:
         return _dashboard(here, problem=str(error))
     if minted:  # shown once, so not by way of a redirect
         return _dashboard(here, minted=minted)

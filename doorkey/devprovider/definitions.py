@@ -37,6 +37,7 @@ _SUB = re.compile(r"[\x20-\x7e]{1,255}")
 _CLIENT_ID = re.compile(r"[\x21-\x7e]{1,255}")
 _ONE_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*")
 _SECRET = re.compile(r"[\x20-\x7e]*")
+_ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:-]+")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _URI = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
 _KEY_MEMBER = re.compile(r"[A-Za-z0-9_-]+")
@@ -281,6 +282,7 @@ _OF_CLIENT: Mapping[str, Reader] = {
     "initiate_login_uri": _uri_or_empty,
     "jwks": _jwks,
     "redirect_check": _one_of("exact", "local", "any"),
+    "web_origins": _list_of("origins", _matching(_ORIGIN, "a scheme, a host and perhaps a port, and no path")),
 }
 
 

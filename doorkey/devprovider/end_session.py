@@ -61,9 +61,10 @@ def hinted(visit: Visit, token: str) -> dict[str, Any]:
         header, claims = (json.loads(decode(part) or b"") for part in parts[:2])
         signature = decode(parts[2]) or b""
         signed = ".".join(parts[:2]).encode()
-        if _is_ours(visit, header["alg"], claims, signed, signature) and isinstance(claims, dict):
-            return claims
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError):
+        right = header.get("typ") == "JWT" and isinstance(claims, dict)
+        if right and _is_ours(visit, header["alg"], claims, signed, signature):
+            return dict(claims)
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     raise PageError("The id_token_hint was not issued here.", "Send the ID token of the sign-in that is to end.")
 
@@ -73,7 +74,11 @@ def _is_ours(visit: Visit, alg: str, claims: Mapping[str, Any], signed: bytes, s
         return False
     if alg == "HS256":
         client = visit.realm.clients.get(str(claims.get("aud")))
-        return client is not None and SecretKey(client.client_secret).verifies(alg, signed, signature)
+        return (
+            client is not None
+            and client.client_secret != ""
+            and SecretKey(client.client_secret).verifies(alg, signed, signature)
+        )
     keys = visit.realm.keys.ever_used(FAMILY_OF_ALG[alg[:2]])
     return any(key.verifies(alg, signed, signature) for key in keys)
 

@@ -19,7 +19,7 @@ from doorkey.devprovider.provider_store import Grant, ScopeTooWide, new_token
 from doorkey.devprovider.realm import Visit
 from doorkey.devprovider.signed_tokens import id_token, jwt_access_token
 from doorkey.devprovider.token_request import OAuthError, resources_of
-from doorkey.devprovider.users import Client
+from doorkey.devprovider.users import Client, not_registered_for
 
 VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -97,7 +97,7 @@ def issue_to_client(request: TokenRequest) -> dict[str, Any]:
     if request.client.is_public:
         raise OAuthError("unauthorized_client", "A public client cannot have a token of its own.")
     if not set(scope) <= set(allowed):
-        raise OAuthError("invalid_scope", "The client is not registered for one of the scopes.")
+        raise OAuthError("invalid_scope", not_registered_for(request.client, scope))
     grant = _for_resources(request, Grant(request.client.client_id, scope))
     fields = issue_tokens(request.visit, request.client, grant, refresh=False)
     return fields | {"id": request.client.app_id, "jti": str(uuid.uuid4())}
@@ -157,7 +157,9 @@ def issue_tokens(
         fields["refresh_token"] = issued.refresh_token
     fields["scope"] = " ".join(issued.scope)
     if grant.sub and "openid" in issued.scope:
-        fields["id_token"] = id_token(visit, client, grant, issued.access_token, refreshed=refreshed)
+        fields["id_token"] = id_token(
+            visit, client, replace(grant, scope=issued.scope), issued.access_token, refreshed=refreshed
+        )
     return fields
 
 

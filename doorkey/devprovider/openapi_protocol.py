@@ -125,9 +125,17 @@ FORMS: Mapping[str, Json] = {  # a parameter without a value counts as left out
     "AskedTokenForm": form_schema(_ASKED_TOKEN),
     "DeviceAuthorizationForm": form_schema({"scope": _SCOPE, "resource": _RESOURCE, **_CLIENT_FIELDS}),
     "PushedRequestForm": form_schema({**_AUTHORIZE_FIELDS, **_CLIENT_FIELDS}),
-    "SignInForm": form_schema(
-        {**_DECISION_FIELDS, "failure": Field(TEXT, "What this sign-in is answered with, see GET /dev/failures.")}
-    ),
+    "SignInForm": {
+        "anyOf": [
+            form_schema(
+                {
+                    **_DECISION_FIELDS,
+                    "failure": Field(TEXT, "What this sign-in is answered with, see GET /dev/failures."),
+                }
+            ),
+            form_schema(_AUTHORIZE) | {"required": ["client_id"]},
+        ]
+    },
     "DeviceForm": form_schema(_DECISION_FIELDS),
     "LogoutForm": form_schema({**_LOGOUT_FIELDS, "ticket": Field(TEXT, "From the page that asks.")}),
 }
@@ -162,8 +170,10 @@ PROTOCOL_OPERATIONS: tuple[Operation, ...] = (
         "redirect URI, which is a page.",
     ),
     Operation(
-        "POST", "/oauth/authorize", "decide", PAGES, "Decide on the sign-in page", _SIGN_IN, PAGE_FORM_ERRORS,
-        body=form_body("SignInForm"),
+        "POST", "/oauth/authorize", "decide", OAUTH, "Ask for a code by POST, or decide on the sign-in page", _SIGN_IN,
+        PAGE_FORM_ERRORS, body=form_body("SignInForm"),
+        description="With a ticket it is the decision of the page that was shown in this browser. With a client_id and "
+        "no ticket it is a request as by GET (OpenID Connect Core section 3.1.2.1).",
     ),
     Operation(
         "POST", "/oauth/token", "token", OAUTH, "Get tokens (RFC 6749 section 3.2)", {200: _TOKENS}, CLIENT_ERRORS,

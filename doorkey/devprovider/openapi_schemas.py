@@ -12,6 +12,7 @@ from doorkey.devprovider.control import LONGEST_LIFE, LONGEST_MOVE
 from doorkey.devprovider.definitions import CLIENT_KEYS, LARGEST, LEAST_HMAC_SECRET, PROTOCOL_CLAIMS, USER_KEYS
 from doorkey.devprovider.failures import ENDPOINTS, FAILURES, MINTED
 from doorkey.devprovider.openapi_parts import Json, schema
+from doorkey.devprovider.request_log import LOGGED
 from doorkey.devprovider.scripted_responses import LONGEST_DELAY, MOST_TIMES
 from doorkey.devprovider.users import AUTH_METHODS, SIGNING_ALGS, Client
 
@@ -86,6 +87,10 @@ _OF_CLIENT: Mapping[str, Json] = {
         **choice("exact", "local", "any"),
         "description": "local takes any path on this machine or under .test, any takes anything.",
     },
+    "web_origins": array(
+        {"type": "string", "pattern": r"^https?://[a-z0-9.\[\]:-]+$"},
+        description="Origins of its pages that may read answers (CORS).",
+    ),
 }
 _CLIENT_TYPES = get_type_hints(Client)
 _CLIENT_FIELDS = {key: _OF_CLIENT.get(key) or _OF_TYPE[_CLIENT_TYPES[key]] for key in CLIENT_KEYS}
@@ -174,7 +179,7 @@ _MASKED: Json = {"type": "object", "additionalProperties": TEXT, "description": 
 _REQUEST: Mapping[str, Json] = {
     "number": {"type": "integer", "minimum": 1},
     "time": ISO,
-    "endpoint": choice(*ENDPOINTS, "consent", "device", "other"),
+    "endpoint": choice(*LOGGED),
     "method": TEXT,
     "path": TEXT,
     "headers": _MASKED,

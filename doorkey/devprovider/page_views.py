@@ -20,7 +20,8 @@ from doorkey.devprovider.failures import FAILURES
 from doorkey.devprovider.provider_sessions import SESSION_SECONDS, ProviderSession
 from doorkey.devprovider.provider_store import Grant
 from doorkey.devprovider.realm import Visit
-from doorkey.devprovider.scripted_responses import ScriptError, read_spec
+from doorkey.devprovider.script import ScriptFull
+from doorkey.devprovider.scripted_responses import read_response
 from doorkey.devprovider.visits import own_origin, say, visit
 from doorkey.http_headers import security_headers
 
@@ -60,6 +61,8 @@ def decide() -> Response:
     ticket = _ticket()
     wanted = consent.request_of(ticket.opened_by(_page_cookie(ticket.name), "authorize"))
     here.client = here.realm.clients.get(wanted.client_id)
+    if here.client is None:
+        raise PageError("This client is no longer registered here.", "Start again at the program you came from.")
     user, scope = _choice(here, wanted.scope)
     _spend(here, ticket.name)
     _arm(here, request.form.get("failure", ""))
@@ -70,6 +73,8 @@ def decide() -> Response:
 
 def _without_page(here: Visit, wanted: AuthorizationRequest) -> Response:
     """`prompt=none`: as `login_hint`, else as who is signed in, else an error (OpenID Connect Core 3.1.2.1)."""
+    if request.headers.get("Sec-Fetch-Mode") == "no-cors":  # an image or a script of another page: nobody is there
+        return respond(here, wanted.answer(here.issuer, error="interaction_required"))
     if wanted.login_hint in here.realm.users and not _is_another(here, wanted, wanted.login_hint):
         return _allow(here, wanted, wanted.login_hint, wanted.scope, fresh=True)
     session = here.realm.sessions.of_browser(request.cookies.get(SESSION_COOKIE, ""), here.now)
@@ -103,6 +108,7 @@ def _allow(here: Visit, wanted: AuthorizationRequest, sub: str, scope: tuple[str
         acr=wanted.acr,
         sid=session.sid if session else "",
         auth_time=session.auth_time if session else int(here.now),
+        openid="openid" in wanted.scope,
         resource=wanted.resource,
     )
     code = here.realm.store.new_code(grant, here.now)
@@ -127,7 +133,7 @@ def respond(here: Visit, draft: AuthorizationDraft) -> Response:
 def show_device() -> Response:
     here, user_code = visit(), request.args.get("user_code", "")
     device = here.realm.devices.waiting(user_code, here.now) if user_code else None
-    if device is None or device.grant is None:
+    if device is None or device.grant is None or device.client_id not in here.realm.clients:
         problem = "No device waits for this code." if user_code else ""
         response = make_response(render_template("dev_device.html", user_code=user_code[:40], problem=problem))
         response.status_code = 404 if user_code else 200
@@ -160,7 +166,8 @@ def leave() -> Response:
     here.client = wanted.client
     session = here.realm.sessions.of_browser(request.cookies.get(SESSION_COOKIE, ""), here.now)
     sessions = here.realm.sessions.matching(here.now, sid=wanted.sid) if wanted.sid else [session] if session else []
-    if sessions and not wanted.hint and not confirmed:
+    hinted_at = bool(wanted.hint) and all(session.sub == wanted.sub for session in sessions)
+    if sessions and not hinted_at and not confirmed:
         return _logout_question(here, values, sessions[0], wanted.target)
     frames = [frame for session in sessions for frame in end_session.frames(here, session)]
     for session in sessions:
@@ -208,7 +215,7 @@ def _decision_page(
         "ticket": ticket,
         "users": list(here.realm.users.values()),
         "hinted": wanted.login_hint if wanted else "",
-        "failures": [f for f in FAILURES.values() if f.kind != "transport" and wanted],
+        "failures": [f for f in FAILURES.values() if f.kind != "transport" and not f.until_cleared and wanted],
     }
     response = make_response(render_template("dev_authorize.html", request_view=view))
     if wanted:
@@ -228,13 +235,16 @@ def _choice(here: Visit, asked: tuple[str, ...]) -> tuple[str | None, tuple[str,
 
 
 def _arm(here: Visit, failure: str) -> None:
-    """What was chosen under "answer with": it happens to this very sign-in."""
+    """What was chosen under "answer with": it happens next, which is to this sign-in unless others are under way."""
     if not failure:
         return
+    known = FAILURES.get(failure)
+    if known is None or known.kind == "transport" or known.until_cleared:
+        raise PageError("There is no such failure to choose here.", "Choose one of the list.")
     try:
-        here.realm.script.add(read_spec(failure))
-    except ScriptError as error:
-        raise PageError("There is no such failure.", str(error)) from None
+        here.realm.script.add(read_response({"failure": failure}))
+    except ScriptFull as error:
+        raise PageError("Too much is to fail already.", str(error)) from None
 
 
 def _tickets() -> Tickets:
@@ -246,7 +256,7 @@ def _new_ticket(here: Visit, subject: str, content: Mapping[str, Any]) -> tuple[
     """The ticket, its name, and the cookie value that it is bound to."""
     browser = secrets.token_urlsafe(32)
     name = f"{int(here.now):x}-{secrets.token_hex(8)}"
-    return _tickets().issue(subject, content, browser=browser, name=name), name, browser
+    return _tickets().issue(subject, content, browser=browser, name=name, now=here.now), name, browser
 
 
 def _ticket() -> consent.Ticket:
@@ -256,7 +266,7 @@ def _ticket() -> consent.Ticket:
             raise PageError("This decision did not come from a page that was shown here.", "Start again.", 403)
         return consent.Ticket()
     same_origin()
-    return _tickets().read(request.form["ticket"])
+    return _tickets().read(request.form["ticket"], visit().now)
 
 
 def same_origin() -> None:

@@ -28,7 +28,7 @@ class ProviderSessions:
     """Every method takes the time and is atomic."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._by_sid: Expiring[ProviderSession] = Expiring(SESSION_SECONDS)
         self._sid_of_cookie: Expiring[str] = Expiring(SESSION_SECONDS)
 
@@ -40,16 +40,16 @@ class ProviderSessions:
 
     def sign_in(self, sub: str, client_id: str, cookie: str, now: float, *, fresh: bool) -> ProviderSession:
         """The browser's session if it is of the same user, else a new one; `fresh`: the user just chose."""
-        known = self.of_browser(cookie, now)
-        if known is None or known.sub != sub:
-            known = ProviderSession(secrets.token_urlsafe(12), sub, int(now), secrets.token_urlsafe(32))
-        auth_time = int(now) if fresh else known.auth_time
-        clients = tuple(dict.fromkeys((*known.clients, client_id)))
-        session = replace(known, auth_time=auth_time, clients=clients)
         with self._lock:
+            known = self.of_browser(cookie, now)
+            if known is None or known.sub != sub:
+                known = ProviderSession(secrets.token_urlsafe(12), sub, int(now), secrets.token_urlsafe(32))
+            auth_time = int(now) if fresh else known.auth_time
+            clients = tuple(dict.fromkeys((*known.clients, client_id)))
+            session = replace(known, auth_time=auth_time, clients=clients)
             self._by_sid.put(session.sid, session, now)
             self._sid_of_cookie.put(session.cookie, session.sid, now)
-        return session
+            return session
 
     def matching(self, now: float, *, sid: str = "", sub: str = "") -> list[ProviderSession]:
         """The session `sid`, or all of the user `sub`."""

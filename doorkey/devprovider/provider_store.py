@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from doorkey.devprovider.expiring import Expiring
 from doorkey.devprovider.users import Lifetimes
 
+REMEMBERED_SECONDS = 50 * 365 * 24 * 3600
+"""What is over stays over: longer than any token can live, and than the clock can be moved. Bounded by number."""
+
 
 @dataclass(frozen=True)
 class Grant:
@@ -28,6 +31,7 @@ class Grant:
     sid: str = ""
     auth_time: int = 0
     resource: tuple[str, ...] = ()
+    openid: bool = False
 
 
 class ScopeTooWide(Exception):
@@ -60,13 +64,12 @@ class ProviderStore:
     def __init__(self, lifetimes: Lifetimes | None = None):
         self.lifetimes = lifetimes or Lifetimes()
         self._lock = threading.Lock()
-        remember = float(self.lifetimes.refresh_token)
         self._codes: Expiring[Grant] = Expiring(self.lifetimes.code)
         self._access: Expiring[LiveToken] = Expiring(self.lifetimes.access_token)
-        self._refresh: Expiring[LiveToken] = Expiring(remember)
-        self._spent: Expiring[str] = Expiring(remember)
-        self._ended: Expiring[bool] = Expiring(remember)
-        self._once: Expiring[bool] = Expiring(remember)
+        self._refresh: Expiring[LiveToken] = Expiring(self.lifetimes.refresh_token)
+        self._spent: Expiring[str] = Expiring(REMEMBERED_SECONDS)
+        self._ended: Expiring[bool] = Expiring(REMEMBERED_SECONDS)
+        self._once: Expiring[bool] = Expiring(REMEMBERED_SECONDS)
 
     def new_code(self, grant: Grant, now: float) -> str:
         """A code for `grant`, which starts a family."""

@@ -9,17 +9,35 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, overload
 
-from doorkey.clock import utc
 from doorkey.events import fingerprint
 
 MOST_REQUESTS = 1000
+MOST_FIELDS = 60
+LARGEST_FIELDS = 8192
+"""Characters of all values together; what is beyond is cut off."""
+LOGGED = (
+    *("authorize", "consent", "token", "userinfo", "introspect", "revoke", "device_authorization", "device"),
+    *("par", "jwks", "metadata", "logout", "other"),
+)
+"""`consent` is the decision on the page of an authorization request, `device` the page for a user code."""
 SECRETS = frozenset(
     (
         *("access_token", "refresh_token", "id_token", "code", "device_code", "user_code", "client_secret"),
         *("client_assertion", "code_verifier", "token", "id_token_hint", "logout_token", "subject_token"),
-        *("actor_token", "assertion", "password", "cookie", "request_uri", "ticket"),
+        *(
+            "proxy-authorization",
+            "dpop",
+            "x-forwarded-access-token",
+            "actor_token",
+            "assertion",
+            "password",
+            "cookie",
+            "request_uri",
+            "ticket",
+        ),
     )
 )
 
@@ -28,7 +46,11 @@ class Fields(Mapping[str, str]):
     """Names and values, the secret ones masked; never printed otherwise."""
 
     def __init__(self, values: Mapping[str, str]):
-        self._values = {name: str(value)[:4096] for name, value in itertools.islice(values.items(), 100)}
+        self._values: dict[str, str] = {}
+        left = LARGEST_FIELDS
+        for name, value in itertools.islice(values.items(), MOST_FIELDS):
+            self._values[name[:100]] = str(value)[: min(left, 4096)]
+            left = max(0, left - len(value))
 
     def __getitem__(self, name: str) -> str:
         return _masked(name, self._values[name])
@@ -51,9 +73,11 @@ def _masked(name: str, value: str) -> str:
     lowered = name.lower()
     if lowered in SECRETS:
         return fingerprint(value)
+    if lowered == "referer":
+        return value.partition("?")[0]
     if lowered == "authorization":
-        scheme, _, credentials = value.partition(" ")
-        return f"{scheme[:20]} {fingerprint(credentials)}"
+        scheme, space, credentials = value.partition(" ")
+        return f"{scheme[:20]} {fingerprint(credentials)}" if space else fingerprint(value)
     return value
 
 
@@ -79,13 +103,14 @@ class LoggedRequest:
     def __repr__(self) -> str:
         said = " ".join(f"{name}={value}" for name, value in {**self.query, **self.form}.items())
         failed = f" [{', '.join(self.failures)}]" if self.failures else ""
-        return f"<{self.number} {self.method} {self.path} {said} {self.client_auth} -> {self.status}{failed}>"
+        why = "".join(f" {self.answer[name]}" for name in ("error", "reason") if name in self.answer)
+        return f"<{self.number} {self.method} {self.path} {said} {self.client_auth} -> {self.status}{why}{failed}>"
 
     def described(self) -> dict[str, Any]:
         """For JSON; the same masks."""
         return {
             "number": self.number,
-            "time": utc(self.time).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": datetime.fromtimestamp(self.time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "endpoint": self.endpoint,
             "method": self.method,
             "path": self.path,
@@ -135,7 +160,9 @@ class RequestLog(Sequence[LoggedRequest]):
         return len(self.of(endpoint, **wanted))
 
     def of(self, endpoint: str | None = None, **wanted: Any) -> list[LoggedRequest]:
-        """Those that went to `endpoint` with these values."""
+        """Those that went to `endpoint` with these values. Raises `ValueError` for a name that no endpoint has."""
+        if endpoint not in (None, *LOGGED):
+            raise ValueError(f"There is no endpoint {endpoint}; there are {', '.join(LOGGED)}.")
         return [entry for entry in self._snapshot() if entry.matches(endpoint, wanted)]
 
     def _snapshot(self) -> list[LoggedRequest]:

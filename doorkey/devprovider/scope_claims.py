@@ -20,13 +20,13 @@ _STANDARD = {claim for scope in ("email", "address", "phone") for claim in CLAIM
 ALL_CLAIMS = ("sub", *(claim for claims in CLAIMS_OF_SCOPE.values() for claim in claims))
 
 
-def released(user: User, scope: Collection[str]) -> dict[str, Any]:
-    """What UserInfo and ID tokens may say. Without `openid` this is not OpenID: everything, as ever.
+def released(user: User, scope: Collection[str], *, openid: bool) -> dict[str, Any]:
+    """What UserInfo and ID tokens may say. When `openid` was not asked this is not OpenID: everything, as ever.
 
     `groups` and claims of one's own come with `profile` too, because no standard scope is for them.
     """
     claims = user.claims()
-    if "openid" not in scope:
+    if not openid:
         return claims
     if user.email:
         claims.setdefault("email_verified", True)

@@ -8,7 +8,7 @@ has a number of uses, and every use is one answer: one logout, say, however many
 import math
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -178,7 +178,7 @@ class Play:
                 change(draft, occasion(rule.memory))
                 self._note(rule)
         if own and own.merge:
-            _merge(draft.fields, own.merge)
+            draft.fields = _merged(draft.fields, own.merge)
             self._note(own)
         return draft
 
@@ -207,12 +207,15 @@ def _elsewhere(rule: Rule) -> set[str]:
     return set(rule.failure.changes) - {rule.seam} if rule.failure else set()
 
 
-def _merge(target: dict[str, Any], patch: dict[str, Any]) -> None:
-    """RFC 7396: null takes a field away, an object goes into an object, anything else replaces."""
+def _merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """RFC 7396, into a copy: null takes a field away, an object goes into an object, anything else replaces."""
+    result = dict(target)
     for name, value in patch.items():
         if value is None:
-            target.pop(name, None)
-        elif isinstance(value, dict) and isinstance(target.get(name), dict):
-            _merge(target[name], value)
+            result.pop(name, None)
+        elif isinstance(value, dict):
+            before = result.get(name)
+            result[name] = _merged(before if isinstance(before, Mapping) else {}, value)
         else:
-            target[name] = value
+            result[name] = value
+    return result

@@ -21,6 +21,12 @@ LONGEST_DELAY = 60.0
 LARGEST_BODY = 64 * 1024
 DEEPEST = 50
 MOST_TIMES = 10_000
+TAKES = {
+    "status": "a number such as 503 (then *2 or *always)",
+    "delay": "seconds",
+    "merge": "a JSON object",
+    "headers": "a JSON object of names and values",
+}
 SPEC = re.compile(
     r"(?:(?P<endpoint>[a-z_]+):)?(?P<name>[A-Za-z0-9_-]+)(?:=(?P<value>.*?))?(?:\*(?P<times>[0-9]{1,9}|always))?", re.S
 )
@@ -51,7 +57,7 @@ def read_spec(text: str) -> Rule:
         try:
             fields[name] = json.loads(value)
         except (ValueError, RecursionError):
-            raise ScriptError(f"{name}={value[:200]} is not what {name} takes.") from None
+            raise ScriptError(f"{name}={value[:200]} cannot be read: {name} takes {TAKES[name]}.") from None
     else:
         raise ScriptError(f"{name} takes no value.")
     return read_response(fields)

@@ -37,7 +37,7 @@ def id_token(visit: Visit, client: Client, grant: Grant, access_token: str, *, r
     if not refreshed:
         claims["nonce"] = grant.nonce
     user = visit.realm.users.get(grant.sub)
-    others = released(user, grant.scope) if user else {}
+    others = released(user, grant.scope, openid=True) if user else {}
     claims = {**others, **{name: value for name, value in claims.items() if value != ""}}
     draft = TokenDraft(claims, {"typ": "JWT"}, alg, hashed=access_token)
     return sign(visit, client, visit.change("refreshed_id_token" if refreshed else "id_token", draft))

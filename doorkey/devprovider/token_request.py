@@ -11,16 +11,18 @@ from urllib.parse import parse_qsl
 from doorkey.clock import utc
 
 MOST_FIELDS = 50
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
 REALM = "Doorkey development provider"
 REPEATABLE = "resource"
 """RFC 8707 section 2: may come several times. URIs hold no space, so that one joins them."""
 
 
 class OAuthError(Exception):
-    """An error of the contract: `error`, a sentence, and the status."""
+    """An error of the contract: `error`, a sentence, and the status. `reason` is for the log only."""
 
-    def __init__(self, error: str, description: str, status: int = 400):
+    def __init__(self, error: str, description: str, status: int = 400, *, reason: str = ""):
         super().__init__(error)
+        self.reason = reason
         self.error = error
         self.description = description
         self.status = status
@@ -31,7 +33,7 @@ class OAuthError(Exception):
         return {
             "error": self.error,
             "error_description": self.description,
-            "message": HTTPStatus(self.status).phrase,
+            "message": PHRASES.get(self.status, "Error"),
             "path": path,
             "status": str(self.status),
             "timestamp": utc(now).strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds:03}+0000",

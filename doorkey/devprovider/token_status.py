@@ -85,7 +85,10 @@ def user_info(visit: Visit, token: str) -> UserInfoDraft:
     if grant is None or user is None:
         raise BearerError("invalid_token", "The token is missing, unknown, expired or stands for no user.")
     visit.client = client = _client_of(visit, grant)
-    draft = UserInfoDraft(released(user, grant.scope), client.userinfo_signed_response_alg if client else "")
+    draft = UserInfoDraft(
+        released(user, grant.scope, openid=grant.openid or "openid" in grant.scope),
+        client.userinfo_signed_response_alg if client else "",
+    )
     return visit.change("userinfo", draft)
 
 

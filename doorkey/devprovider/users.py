@@ -7,7 +7,7 @@ The fields have the names of RFC 7591 (client metadata) and of OpenID Connect Co
 import re
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,11 @@ OPENID_SCOPES = ("openid", "profile", "email", "address", "phone", "groups", "of
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none")
 SIGNING_ALGS = ("RS256", "PS256", "ES256", "EdDSA")
 
+_SCOPE = re.compile(r"[A-Za-z0-9_.:/-]{1,60}")
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(?::([1-9][0-9]{0,4}))?(/.*)?")
-_LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\]|[a-z0-9.-]+\.test)(:[0-9]{1,5})?(/[^#]*)?")
+_ANY = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,4}|:[1-5][0-9]{4})?(?:[/?][!-~]*)?")
+_CONTROL = re.compile(r"#|%(?:0[0-9a-f]|1[0-9a-f]|7f)", re.I)
+_LOCAL = re.compile(r"https?://(localhost|testserver|127\.0\.0\.1|\[::1\]|[a-z0-9.-]+\.test)(:[0-9]{1,5})?(/[^#]*)?")
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ class Client:
 
     `redirect_check` is "exact" unless a test says otherwise: "local" takes any path on this
     machine or under `.test`, "any" takes anything. `jwks` are the public keys of a client
-    that authenticates with private_key_jwt.
+    that authenticates with private_key_jwt; `web_origins` are those of its pages in a browser, which may
+    read answers (CORS).
     """
 
     client_id: str
@@ -89,6 +93,7 @@ class Client:
     initiate_login_uri: str = ""
     jwks: tuple[Mapping[str, Any], ...] = ()
     redirect_check: str = "exact"
+    web_origins: tuple[str, ...] = ()
 
     @property
     def app_id(self) -> str:
@@ -105,11 +110,19 @@ class Client:
 
     def allows_redirect_to(self, uri: str) -> bool:
         """Exactly as registered (RFC 9700 section 2.1); on a loopback IP any port (RFC 8252 section 7.3)."""
-        if self.redirect_check == "any":
-            return uri.startswith(("http://", "https://"))
-        if self.redirect_check == "local" and _LOCAL.fullmatch(uri):
+        if is_registered(uri, self.redirect_uris):
             return True
-        return is_registered(uri, self.redirect_uris)
+        if not _ANY.fullmatch(uri) or _CONTROL.search(uri):
+            return False
+        if self.redirect_check == "any":
+            return True
+        return self.redirect_check == "local" and _LOCAL.fullmatch(uri) is not None
+
+
+def not_registered_for(client: Client, asked: Iterable[str]) -> str:
+    """The sentence for scopes that the client may not have; what is no scope token is not said again."""
+    named = [name for name in asked if name not in client.allowed_scopes and _SCOPE.fullmatch(name)]
+    return f"The client is not registered for {' '.join(named)[:100] or 'one of the scopes'}."
 
 
 def own_client(settings: Settings, *redirect_uris: str, leave_to: tuple[str, ...] = ()) -> Client:

@@ -14,7 +14,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from doorkey.devprovider.consent import PageError
-from doorkey.devprovider.realm import Realm, Visit
+from doorkey.devprovider.realm import DevProvider, Realm, Visit
 from doorkey.devprovider.request_log import Fields, LoggedRequest
 from doorkey.devprovider.script import Early
 from doorkey.devprovider.token_request import OAuthError
@@ -64,13 +64,21 @@ def own_origin() -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def is_own_name(config: DevProvider, host: str) -> bool:
+    """A loopback name, or that of the configured address: no web page gets here by a name of its own."""
+    try:
+        name = (urlsplit("//" + host).hostname or "").lower()
+    except ValueError:  # brackets that are none
+        return False
+    return is_loopback(name) or (bool(config.issuer) and name == urlsplit(config.issuer).hostname)
+
+
 def guard() -> None:
     """This machine, under a loopback name; anything else is told nothing."""
     config = realm().config
     if config.anywhere:
         return
-    host = urlsplit("//" + request.host).hostname or ""
-    if not is_loopback(host) and host != urlsplit(config.issuer).hostname:
+    if not is_own_name(config, request.host):
         raise PageError("The development provider answers under loopback names only.", "Use http://127.0.0.1.")
     if not is_loopback(request.remote_addr or ""):
         raise PageError("The development provider answers this machine only.", "Use http://127.0.0.1.", 403)
@@ -89,7 +97,7 @@ def guard_control() -> None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and wanted and hmac.compare_digest(token.encode("utf-8", "replace"), wanted):
         return
-    if not is_loopback(request.remote_addr or ""):
+    if not is_loopback(request.remote_addr or "") or not is_own_name(realm().config, request.host):
         raise PageError("The controls answer this machine only.", "Set DOORKEY_DEV_CONTROL_TOKEN, and send it.", 403)
 
 
@@ -108,6 +116,8 @@ def begin() -> Response | None:
     """Open the visit; the answer, when a failure gives one instead of the endpoint's."""
     here = realm()
     g.began, g.endpoint = time.perf_counter(), endpoint()
+    if request.method == "OPTIONS":
+        return None  # a browser asks before it asks; that is no use of anything
     # Who followed the failure token-endpoint-redirect finds a right answer there, whatever else is to come.
     play = here.script.enter("" if "followed" in request.args else g.endpoint, request.path)
     g.visit = Visit(here, own_address(), play, here.clock())
@@ -173,9 +183,28 @@ def log(response: Response) -> Response:
     return response
 
 
+READABLE = frozenset(("token", "userinfo", "introspect", "revoke", "device_authorization", "par", "jwks", "metadata"))
+
+
+def let_pages_read(response: Response) -> Response:
+    """CORS for the origins that a client is registered with, at the endpoints that programs ask; never credentials."""
+    origin = request.headers.get("Origin", "")
+    if g.get("endpoint") not in READABLE or not any(origin in c.web_origins for c in realm().clients.values()):
+        return response
+    response.headers.update({"Access-Control-Allow-Origin": origin, "Vary": "Origin"})
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    if request.method == "OPTIONS":
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST"
+        response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+        response.headers["Access-Control-Max-Age"] = "600"
+    else:
+        response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate"
+    return response
+
+
 def say(**facts: str) -> None:
     """Something about the answer that the log should hold."""
-    g.said = {**g.get("said", {}), **facts}
+    g.said = {**g.get("said", {}), **{name: value for name, value in facts.items() if value}}
 
 
 def _form() -> dict[str, str]:
@@ -191,6 +220,7 @@ def init_app(app: Flask, here: Realm) -> None:
     app.before_request(guard)
     app.before_request(begin)
     app.after_request(log)
+    app.after_request(let_pages_read)
 
 
 def body_object() -> dict[str, Any]:

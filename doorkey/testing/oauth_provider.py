@@ -142,6 +142,11 @@ class OAuthProvider:
         """What came so far, secrets masked."""
         return self._realm.log
 
+    @property
+    def pending(self) -> list[str]:
+        """What `next_response()` asked for and has not happened yet, as on the command line."""
+        return [rule.name for rule in self._realm.script.waiting()]
+
     def config(self, client_id: str = CLIENT_ID) -> dict[str, str]:
         """What the client under test has to know, by the names of RFC 8414 and RFC 7591."""
         client = self._realm.clients[client_id]
@@ -318,5 +323,5 @@ def _through_responses() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "responses":
             raise
-        message = "The package responses is missing: pip install doorkey[pytest] (or use transport='server')."
+        message = "The package responses is missing: pip install responses (or use transport='server')."
         raise RuntimeError(message) from None
