@@ -29,14 +29,10 @@ class _AnnouncingServer(uvicorn.Server):
             self._announce()
 
 
-def run(app: Any, *, host: str, port: int, announce: Callable[[], None], workers: int = 1) -> None:
-    """Serve until stopped. `app` is an ASGI app, or an import string of a factory with several `workers`."""
-    config = uvicorn.Config(
+def server_config(app: Any, *, grace: int = 15, **more: Any) -> uvicorn.Config:
+    """How every server of ours is; `grace` are the seconds that open requests have when it stops."""
+    return uvicorn.Config(
         app,
-        host=host,
-        port=port,
-        workers=workers,
-        factory=isinstance(app, str),
         loop="uvloop",
         http=BoundedHttpProtocol,
         ws="none",
@@ -45,8 +41,14 @@ def run(app: Any, *, host: str, port: int, announce: Callable[[], None], workers
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=15,
+        timeout_graceful_shutdown=grace,
+        **more,
     )
+
+
+def run(app: Any, *, host: str, port: int, announce: Callable[[], None], workers: int = 1) -> None:
+    """Serve until stopped. `app` is an ASGI app, or an import string of a factory with several `workers`."""
+    config = server_config(app, host=host, port=port, workers=workers, factory=isinstance(app, str))
     _check_port(host, port)
     if workers > 1:
         listening = config.bind_socket()

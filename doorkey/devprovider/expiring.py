@@ -13,13 +13,14 @@ T = TypeVar("T")
 class Expiring(Generic[T]):
     """Not safe under threads by itself. `seconds` is how long an entry lives unless `put` says otherwise."""
 
-    def __init__(self, seconds: float):
+    def __init__(self, seconds: float, *, most: int = MOST_ENTRIES):
         self._seconds = seconds
+        self._most = most
         self._entries: OrderedDict[str, tuple[float, T]] = OrderedDict()
 
     def put(self, key: str, value: T, now: float, *, seconds: float | None = None) -> None:
         self._entries[key] = (now + (self._seconds if seconds is None else seconds), value)
-        while self._entries and (len(self._entries) > MOST_ENTRIES or next(iter(self._entries.values()))[0] <= now):
+        while self._entries and (len(self._entries) > self._most or next(iter(self._entries.values()))[0] <= now):
             self._entries.popitem(last=False)
 
     def get(self, key: str, now: float) -> T | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from doorkey.devprovider.expiring import Expiring
 from doorkey.devprovider.provider_store import new_token
 
+MOST_REQUESTS = 1000
+"""They are as large as a form may be."""
 PREFIX = "urn:ietf:params:oauth:request_uri:"
 
 
@@ -24,7 +26,7 @@ class PushedRequests:
     def __init__(self, seconds: int):
         self.seconds = seconds
         self._lock = threading.Lock()
-        self._requests: Expiring[PushedRequest] = Expiring(seconds)
+        self._requests: Expiring[PushedRequest] = Expiring(seconds, most=MOST_REQUESTS)
 
     def keep(self, request: PushedRequest, now: float) -> str:
         """The request_uri."""

@@ -13,7 +13,7 @@ from typing import Any, cast
 import uvicorn
 from flask import Flask
 
-from doorkey.cli.bounded_http import BoundedHttpProtocol
+from doorkey.cli.uvicorn_server import server_config
 from doorkey.devprovider.wire import SLEEP, Wsgi
 from doorkey.web.asgi import DoorkeyAsgi
 
@@ -29,19 +29,8 @@ class SocketServer:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._app: Wsgi | None = None
         self._over = threading.Event()
-        config = uvicorn.Config(
-            DoorkeyAsgi(cast(Flask, self._dispatch), threads=THREADS),
-            loop="uvloop",
-            http=BoundedHttpProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = uvicorn.Server(config)
+        app = DoorkeyAsgi(cast(Flask, self._dispatch), threads=THREADS)
+        self._server = uvicorn.Server(server_config(app, grace=1))
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), name="doorkey-provider", daemon=True
         )
