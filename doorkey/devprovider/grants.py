@@ -64,7 +64,7 @@ def redeem_code(request: TokenRequest) -> dict[str, Any]:
         raise OAuthError("invalid_grant", "redirect_uri is not the one of the authorization request.")
     if not _proves(request.form.get("code_verifier"), grant.challenge):
         raise OAuthError("invalid_grant", "code_verifier does not fit the code_challenge of the authorization request.")
-    return issue_tokens(request.visit, request.client, _for_resources(request, grant), refresh=True)
+    return issue_tokens(request.visit, request.client, grant, refresh=True, resource=_resources(request, grant))
 
 
 def rotate(request: TokenRequest) -> dict[str, Any]:
@@ -72,6 +72,9 @@ def rotate(request: TokenRequest) -> dict[str, Any]:
     refresh_token, scope, realm = request.form.get("refresh_token"), request.scope, request.visit.realm
     if refresh_token is None:
         raise OAuthError("invalid_request", "refresh_token is missing.")
+    held = realm.store.find(refresh_token, request.visit.now)
+    ours = held is not None and held.grant.client_id == request.client.client_id
+    resource = _resources(request, held.grant) if held and ours else ()
     try:
         grant = realm.store.take_refresh_token(
             refresh_token, request.client.client_id, request.visit.now, scope=scope or ()
@@ -80,7 +83,9 @@ def rotate(request: TokenRequest) -> dict[str, Any]:
         raise OAuthError("invalid_scope", "The scope is wider than what was allowed.") from None
     if grant is None:
         raise OAuthError("invalid_grant", "The refresh token is unknown, used or too old.")
-    fields = issue_tokens(request.visit, request.client, grant, scope=scope, refresh=True, refreshed=True)
+    fields = issue_tokens(
+        request.visit, request.client, grant, scope=scope, resource=resource, refresh=True, refreshed=True
+    )
     user = realm.users.get(grant.sub)
     return fields | {
         "id": grant.sub,
@@ -98,8 +103,8 @@ def issue_to_client(request: TokenRequest) -> dict[str, Any]:
         raise OAuthError("unauthorized_client", "A public client cannot have a token of its own.")
     if not set(scope) <= set(allowed):
         raise OAuthError("invalid_scope", not_registered_for(request.client, scope))
-    grant = _for_resources(request, Grant(request.client.client_id, scope))
-    fields = issue_tokens(request.visit, request.client, grant, refresh=False)
+    grant = Grant(request.client.client_id, scope)
+    fields = issue_tokens(request.visit, request.client, grant, refresh=False, resource=_resources(request, grant))
     return fields | {"id": request.client.app_id, "jti": str(uuid.uuid4())}
 
 
@@ -110,7 +115,8 @@ def redeem_device_code(request: TokenRequest) -> dict[str, Any]:
     grant = request.visit.realm.devices.poll(request.form["device_code"], request.client.client_id, request.visit.now)
     if isinstance(grant, str):
         raise OAuthError(grant, _DEVICE_ERRORS[grant])
-    return issue_tokens(request.visit, request.client, replace(grant, family=new_token("family")), refresh=True)
+    grant = replace(grant, family=new_token("family"))
+    return issue_tokens(request.visit, request.client, grant, refresh=True, resource=_resources(request, grant))
 
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -136,6 +142,7 @@ def issue_tokens(
     *,
     refresh: bool,
     scope: tuple[str, ...] | None = None,
+    resource: tuple[str, ...] = (),
     refreshed: bool = False,
     expires_in: int | None = None,
     claims: Mapping[str, Any] | None = None,
@@ -146,8 +153,11 @@ def issue_tokens(
     allowed = grant.scope if scope is None else scope
     jwt = ""
     if client.access_token_format == "jwt":  # noqa: S105
-        jwt = jwt_access_token(visit, client, grant, allowed, seconds, dict(claims or {}))
-    issued = store.issue(grant, visit.now, scope=scope, refresh=refresh, access_token=jwt, expires_in=expires_in)
+        narrowed = replace(grant, resource=resource or grant.resource)
+        jwt = jwt_access_token(visit, client, narrowed, allowed, seconds, dict(claims or {}))
+    issued = store.issue(
+        grant, visit.now, scope=scope, resource=resource, refresh=refresh, access_token=jwt, expires_in=expires_in
+    )
     fields: dict[str, Any] = {
         "access_token": issued.access_token,
         "token_type": "bearer",
@@ -163,12 +173,12 @@ def issue_tokens(
     return fields
 
 
-def _for_resources(request: TokenRequest, grant: Grant) -> Grant:
-    """`grant` for the resources that the request names, of those that were allowed (RFC 8707 section 2.2)."""
+def _resources(request: TokenRequest, grant: Grant) -> tuple[str, ...]:
+    """The resources that the request names, of those that were allowed (RFC 8707 section 2.2)."""
     wanted = resources_of([request.form.get("resource", "")])
     if wanted is None or (grant.resource and not set(wanted) <= set(grant.resource)):
         raise OAuthError("invalid_target", "resource is not an absolute URI, or not one of those that were allowed.")
-    return replace(grant, resource=wanted or grant.resource)
+    return wanted
 
 
 def _proves(verifier: str | None, challenge: str) -> bool:

@@ -116,10 +116,12 @@ class ProviderStore:
         *,
         refresh: bool,
         scope: tuple[str, ...] | None = None,
+        resource: tuple[str, ...] = (),
         access_token: str = "",
         expires_in: int | None = None,
     ) -> Issued:
-        """New tokens; `scope` narrows the access token, the refresh token keeps the grant's (RFC 6749 section 6).
+        """New tokens; `scope` and `resource` narrow the access token, the refresh token keeps the grant's
+        (RFC 6749 section 6, RFC 8707 section 2.2).
 
         `access_token` is a ready-made one (a JWT); `expires_in` are its seconds when not the usual ones.
         """
@@ -127,7 +129,8 @@ class ProviderStore:
         seconds = self.lifetimes.access_token if expires_in is None else expires_in
         access_token = access_token or new_token("at")
         refresh_token = new_token("rt") if refresh else ""
-        access = LiveToken(replace(grant, scope=access_scope), "access_token", int(now), int(now) + seconds)
+        allowed = replace(grant, scope=access_scope, resource=resource or grant.resource)
+        access = LiveToken(allowed, "access_token", int(now), int(now) + seconds)
         with self._lock:
             self._access.put(access_token, access, now, seconds=seconds)
             if refresh:

@@ -210,6 +210,18 @@ def test_resource_indicators_become_the_audience(provider: Party) -> None:
     assert fields_of(provider.redeem(code, auth=auth, resource="https://evil.example"))["error"] == "invalid_target"
 
 
+def test_a_refresh_may_name_a_resource_and_loses_nothing_when_it_may_not(provider: Party) -> None:
+    auth = provider.register("jwts", access_token_format="jwt")
+    apis = ["https://api.example/a", "https://api.example/b"]
+    code = query_of(provider.authorize(prompt="none", login_hint="alice", client_id="jwts", resource=apis))["code"]
+    token = fields_of(provider.redeem(code, auth=auth, resource=apis[0]))["refresh_token"]
+    assert fields_of(provider.refresh(token, auth=auth, resource="https://evil.example"))["error"] == "invalid_target"
+    second = fields_of(provider.refresh(token, auth=auth, resource=apis[1]))
+    assert verified(provider, second["access_token"]).claims["aud"] == apis[1]
+    third = fields_of(provider.refresh(second["refresh_token"], auth=auth))
+    assert verified(provider, third["access_token"]).claims["aud"] == apis
+
+
 def test_signed_userinfo_comes_as_a_jwt(provider: Party) -> None:
     auth = provider.register("signed", userinfo_signed_response_alg="ES256")
     answer = provider.user_info(provider.tokens(scope="openid", auth=auth, client_id="signed")["access_token"])
