@@ -119,7 +119,8 @@ def begin() -> Response | None:
     if request.method == "OPTIONS":
         return None  # a browser asks before it asks; that is no use of anything
     # Who followed the failure token-endpoint-redirect finds a right answer there, whatever else is to come.
-    play = here.script.enter("" if "followed" in request.args else g.endpoint, request.path)
+    followed = g.endpoint == "token" and "followed" in request.args
+    play = here.script.enter("" if followed else g.endpoint, request.path)
     g.visit = Visit(here, own_address(), play, here.clock())
     if play.refused:
         raise OAuthError("invalid_request", play.refused)

@@ -295,3 +295,8 @@ def test_an_authorization_request_may_come_as_a_form(provider: Party) -> None:
     form = {"client_id": CLIENT_ID, "redirect_uri": REDIRECT_URI, "response_type": "code", "state": STATE,
             "scope": "openid", "prompt": "none", "login_hint": "alice"}  # fmt: skip
     assert "code" in query_of(provider.form("/oauth/authorize", form, auth=None))
+
+
+def test_a_failure_is_not_escaped_by_a_parameter_of_ones_own(provider: Party) -> None:
+    provider.control("POST", "/dev/responses", {"endpoint": "jwks", "status": 503})
+    assert [provider.get("/oauth/jwks?followed=1").status_code for _ in range(2)] == [503, 200]
