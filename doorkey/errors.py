@@ -8,8 +8,11 @@
     │   ├── ForeignHost  UnknownProvider  ForgedRequest  TooManyRequests
     ├── ProviderError                        the other party
     │   ├── AccessDenied                     403, it (or the person) said no
-    │   ├── AuthorizationRefused             502
-    │   ├── TokenRefused  TokenResponseInvalid  UserInfoInvalid  ResponseTooLarge
+    │   ├── AuthorizationRefused  PushedRequestRefused             502
+    │   ├── MetadataInvalid  KeysInvalid  ResponseTooLarge
+    │   ├── TokenRefused  TokenResponseInvalid
+    │   ├── IdTokenMissing  IdTokenInvalid  SignatureInvalid  TokenEncrypted
+    │   ├── UserInfoInvalid  SubjectMismatch
     │   └── ProviderUnreachable              504
     └── StoreUnavailable                     503 with Retry-After
 
@@ -35,14 +38,20 @@ class DoorkeyError(Exception):
         self,
         detail: str = "",
         *,
+        message: str | None = None,
         hint: str | None = None,
         step: str | None = None,
         provider_error: Mapping[str, str] | None = None,
     ):
-        """`detail` is for the log; `provider_error` is the provider's own text, already cleaned."""
+        """`detail` is for the log; `provider_error` is the provider's own text, already cleaned.
+
+        `message`, `hint` and `step` replace those of the class where more is known.
+        """
         super().__init__(detail or self.message)
         self.detail = detail
         self.provider_error = dict(provider_error) if provider_error else None
+        if message is not None:
+            self.message = message
         if hint is not None:
             self.hint = hint
         if step is not None:
@@ -161,6 +170,32 @@ class AuthorizationRefused(ProviderError):
     rfc = "RFC 6749 section 4.1.2.1"
 
 
+class PushedRequestRefused(ProviderError):
+    code = "pushed_request_refused"
+    step = "pushed request"
+    message = "The provider refused the request for this sign-in, which was sent to it directly."
+    hint = "Usually the client secret, the client authentication method, the scope or the redirect URI is wrong."
+    rfc = "RFC 9126 section 2.3"
+
+
+class MetadataInvalid(ProviderError):
+    code = "metadata_invalid"
+    step = "metadata"
+    message = "The provider's description of itself cannot be used."
+    hint = "Compare the configured issuer with the provider's own, character by character; a slash at the end counts."
+    rfc = "OpenID Connect Discovery 1.0 section 4.3"
+    absent = False
+    """True when there was no document at all, only a status that says so."""
+
+
+class KeysInvalid(ProviderError):
+    code = "jwks_invalid"
+    step = "keys"
+    message = "The provider's keys cannot be read."
+    hint = "Check the address of the keys (jwks_uri): its answer must be a JSON Web Key Set."
+    rfc = "RFC 7517 section 5"
+
+
 class TokenRefused(ProviderError):
     code = "token_refused"
     step = "token request"
@@ -180,12 +215,52 @@ class TokenResponseInvalid(ProviderError):
     rfc = "RFC 6749 section 5.1"
 
 
+class IdTokenMissing(ProviderError):
+    code = "id_token_missing"
+    step = "ID token"
+    message = "The provider did not say who signed in: its answer has no ID token."
+    hint = "The scope asks for openid. Leave it out for a provider that speaks OAuth 2.0 only."
+    rfc = "OpenID Connect Core 1.0 section 3.1.3.3"
+
+
+class IdTokenInvalid(ProviderError):
+    code = "id_token_invalid"
+    step = "ID token"
+    message = "The provider's ID token is not acceptable."
+    hint = "Check the issuer, the client id and the clocks of both sides."
+    rfc = "OpenID Connect Core 1.0 section 3.1.3.7"
+
+
+class SignatureInvalid(ProviderError):
+    code = "signature_invalid"
+    step = "ID token"
+    message = "The signature of the provider's token does not fit the provider's keys."
+    hint = "If the provider has just changed its keys, try again in half a minute. Otherwise check the issuer."
+    rfc = "OpenID Connect Core 1.0 section 3.1.3.7"
+
+
+class TokenEncrypted(ProviderError):
+    code = "token_encrypted"
+    step = "ID token"
+    message = "The provider encrypted its token, and Doorkey does not read encrypted tokens."
+    hint = "Switch off the encryption of ID tokens and of user info for this client at the provider."
+    rfc = "OpenID Connect Core 1.0 section 10.2"
+
+
 class UserInfoInvalid(ProviderError):
     code = "userinfo_invalid"
     step = "user info"
     message = "The provider did not say who you are."
     hint = "Check the user info endpoint, the scope, and which claim names the user."
     rfc = "OpenID Connect Core 1.0 section 5.3"
+
+
+class SubjectMismatch(ProviderError):
+    code = "subject_mismatch"
+    step = "user info"
+    message = "The provider's two answers about who signed in name two different people."
+    hint = "Nobody was signed in. Check that the user info endpoint belongs to this issuer."
+    rfc = "OpenID Connect Core 1.0 section 5.3.2"
 
 
 class ResponseTooLarge(ProviderError):

@@ -15,10 +15,13 @@ from typing import Any, Literal
 UNSAFE_DEFAULT = "unsafe_default"
 PUBLIC_CLIENT = "public_client"
 REQUEST = "request"
+METADATA_FAILED = "metadata_failed"
 LOGIN_STARTED = "login_started"
 LOGIN_OK = "login_ok"
 LOGIN_FAILED = "login_failed"
 LOGOUT = "logout"
+TOKEN_REVOKED = "token_revoked"  # noqa: S105
+REVOCATION_FAILED = "revocation_failed"
 REDIRECT_REJECTED = "redirect_rejected"
 REQUEST_REFUSED = "request_refused"
 STORE_FAILED = "store_failed"

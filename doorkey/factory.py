@@ -4,6 +4,7 @@
 """
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from flask import Flask
@@ -17,25 +18,27 @@ from doorkey.devprovider.realm import DevProvider
 from doorkey.devprovider.users import Client, own_client
 from doorkey.devprovider.users_file import UsersFile, UsersFileError, read_users_file
 from doorkey.errors import SettingsError, StoreUnavailable
+from doorkey.oauth.flow import Checks
 from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
+from doorkey.oauth.provider_directory import ProviderDirectory
 from doorkey.sessions.key_file import KEY_FILE, load_or_make_key
 from doorkey.sessions.lifecycle import Sessions
 from doorkey.sessions.seal import Keyring
 from doorkey.sessions.sqlite_store import SqliteStore
 from doorkey.sessions.store import SessionStore
-from doorkey.setting_values import Secret
-from doorkey.settings import ProviderSettings, Settings
+from doorkey.settings import Settings, provider_settings
 from doorkey.web import account, login, logout, ops, problems, security
 from doorkey.web.asgi import DoorkeyAsgi
 from doorkey.web.mount import mount
+from doorkey.web.posted_callbacks import PostedCallbacks
 from doorkey.web.rate_limit import RateLimit
 from doorkey.web.runtime import Doorkey
 from doorkey.web.session_interface import SealedSessionInterface
 from doorkey.web.transactions import Transactions
 
 DEV_PROVIDER_ID = "dev"
-DEV_SCOPE = ("message_read", "space_read", "profile_read")
+DEV_SCOPE = "openid profile email message_read space_read profile_read"
 
 
 def create_app(
@@ -53,11 +56,7 @@ def create_app(
     settings = settings or settings_module.load()
     events.quiet_libraries()
 
-    app = Flask("doorkey", template_folder=str(paths.TEMPLATES), static_folder=str(paths.STATIC))
-    app.config.update(MAX_CONTENT_LENGTH=64 * 1024, MAX_FORM_PARTS=50, SESSION_REFRESH_EACH_REQUEST=False)
-    app.url_map.merge_slashes = False  # its redirects would be built from whatever path was asked for
-    app.jinja_env.globals.update(asset=paths.asset, development=settings.development)
-
+    app = _bare_app(settings)
     secure = settings.public_url.startswith("https://")
     keyring = Keyring(_server_keys(settings), random)
     sessions = Sessions(
@@ -69,12 +68,16 @@ def create_app(
         random=random,
     )
     providers, adapters = _providers(settings, app, clock)
+    transport = transport or _transport(settings, adapters)
+    directory = _directory(settings, providers, transport, clock)
     app.extensions["doorkey"] = Doorkey(
         settings=settings,
-        providers=providers,
-        transport=transport or _transport(settings, adapters),
+        directory=directory,
+        checks=Checks(directory.keys, clock, settings.clock_leeway),
+        transport=transport,
         sessions=sessions,
         transactions=Transactions(keyring, secure=secure, clock=clock),
+        posted_callbacks=PostedCallbacks(keyring, secure=secure, clock=clock),
         rate_limit=RateLimit(settings.rate_limit, clock),
         clock=clock,
         random=random,
@@ -98,6 +101,14 @@ def create_asgi(settings: Settings | None = None) -> DoorkeyAsgi:
     except StoreUnavailable as error:  # pages say so until it is back
         events.log(events.STORE_FAILED, level=logging.ERROR, store=settings.session_store, detail=error.detail)
     return DoorkeyAsgi(app, threads=settings.threads)
+
+
+def _bare_app(settings: Settings) -> Flask:
+    app = Flask("doorkey", template_folder=str(paths.TEMPLATES), static_folder=str(paths.STATIC))
+    app.config.update(MAX_CONTENT_LENGTH=64 * 1024, MAX_FORM_PARTS=50, SESSION_REFRESH_EACH_REQUEST=False)
+    app.url_map.merge_slashes = False  # its redirects would be built from whatever path was asked for
+    app.jinja_env.globals.update(asset=paths.asset, development=settings.development)
+    return app
 
 
 def configure_logging(settings: Settings) -> None:
@@ -127,6 +138,14 @@ def _transport(settings: Settings, adapters: dict[str, InProcessAdapter]) -> Tra
         raise SettingsError([f"DOORKEY_CA_BUNDLE: {settings.ca_bundle} has no certificates in it"]) from error
 
 
+def _directory(
+    settings: Settings, providers: dict[str, Provider], transport: Transport, clock: Clock
+) -> ProviderDirectory:
+    """In development nothing is kept: asking in process is cheap, and a failure may be armed at any time."""
+    ttl = 0 if settings.development else settings.metadata_ttl
+    return ProviderDirectory(providers, transport, ttl=ttl, clock=clock)
+
+
 def _sqlite_path(settings: Settings) -> Path:
     chosen = settings.session_store.removeprefix("sqlite:")
     return Path(chosen) if chosen else settings.instance / "sessions.sqlite3"
@@ -135,7 +154,7 @@ def _sqlite_path(settings: Settings) -> Path:
 def _providers(settings: Settings, app: Flask, clock: Clock) -> tuple[dict[str, Provider], dict[str, InProcessAdapter]]:
     """The configured providers; without any, the development provider, mounted in `app` and asked in process."""
     for given in settings.providers:
-        if not given.client_secret and not given.client_auth:
+        if not given.client_secret and not given.private_key and not given.client_auth:
             events.log(events.PUBLIC_CLIENT, level=logging.WARNING, provider=given.id, reason="no CLIENT_SECRET is set")
     if not settings.development:
         return {given.id: Provider.from_settings(given) for given in settings.providers}, {}
@@ -164,24 +183,12 @@ def _dev_provider_config(settings: Settings, client: Client) -> DevProvider:
 
 
 def _dev_provider(client: Client) -> Provider:
-    """The development provider as Doorkey's client half sees it: endpoints are paths of its own origin."""
-    given = ProviderSettings(
-        id=DEV_PROVIDER_ID,
-        preset="",
+    """The development provider as Doorkey's client half sees it: an issuer at Doorkey's own origin."""
+    given = provider_settings(
+        DEV_PROVIDER_ID,
         label="Development provider",
-        issuer="/",
-        authorization_endpoint="/oauth/authorize",
-        token_endpoint="/oauth/token",  # noqa: S106
-        userinfo_endpoint="/oauth/userinfo",
-        userinfo="auto",
         client_id=client.client_id,
-        client_secret=Secret(client.client_secret),
-        client_auth="",
+        client_secret=client.client_secret,
         scope=DEV_SCOPE,
-        authorization_params=(),
-        pkce=True,
-        claim_user="sub",
-        claim_email="email",
-        claim_groups="groups",
     )
-    return Provider.from_settings(given)
+    return Provider.from_settings(replace(given, issuer="/"))

@@ -1,7 +1,8 @@
 """What is publicly known about a provider, so that nobody has to type it.
 
 A preset gives defaults for `DOORKEY_PROVIDER_<ID>_*`; an explicit setting wins.
-Data only: adding a provider here must never need code elsewhere.
+Data only: adding a provider here must never need code elsewhere. docs/providers.md says what has to be
+set up on the other side.
 """
 
 from collections.abc import Mapping
@@ -11,8 +12,59 @@ WATSONWORK_SCOPES = (
     "space_change space_read space_list space_create profile_read profile_update "
     "settings_read settings_update"
 )
+OPENID = "openid profile email"
 
 PRESETS: Mapping[str, Mapping[str, str]] = {
+    "auth0": {
+        "label": "Auth0",
+        "scope": OPENID,
+    },
+    "authentik": {
+        "label": "authentik",
+        "scope": OPENID,
+    },
+    "entra": {
+        "label": "Microsoft",
+        "endpoint_hosts": "graph.microsoft.com",  # its user info knows neither oid nor groups
+        "userinfo": "never",
+        "assertion_audience": "token_endpoint",
+        "scope": OPENID,
+        "claim_user": "oid",
+    },
+    "github": {
+        "label": "GitHub",
+        "issuer": "https://github.com/login/oauth",  # sent as iss; there is no OpenID Connect behind it
+        "authorization_endpoint": "https://github.com/login/oauth/authorize",
+        "token_endpoint": "https://github.com/login/oauth/access_token",
+        "userinfo_endpoint": "https://api.github.com/user",
+        "email_endpoint": "https://api.github.com/user/emails",
+        "client_auth": "client_secret_post",
+        "scope": "user:email",
+        "scope_separator": "comma",
+        "claim_user": "id",
+        "claim_name": "name,login",
+    },
+    "gitlab": {
+        "label": "GitLab",
+        "issuer": "https://gitlab.com",
+        "userinfo": "always",  # groups stand only there
+        "scope": OPENID,
+    },
+    "google": {
+        "label": "Google",
+        "issuer": "https://accounts.google.com",
+        "endpoint_hosts": "oauth2.googleapis.com,openidconnect.googleapis.com,www.googleapis.com",
+        "scope": OPENID,
+    },
+    "keycloak": {
+        "label": "Keycloak",
+        "scope": OPENID,
+    },
+    "okta": {
+        "label": "Okta",
+        "assertion_audience": "token_endpoint",
+        "scope": OPENID,
+    },
     "watsonwork": {
         "label": "Watson Work",
         "authorization_endpoint": "https://api.watsonwork.ibm.com/oauth/authorize",
@@ -21,3 +73,12 @@ PRESETS: Mapping[str, Mapping[str, str]] = {
         "scope": WATSONWORK_SCOPES,
     },
 }
+
+ISSUER_FORMS: Mapping[str, str] = {
+    "auth0": "https://TENANT.REGION.auth0.com/ (with the slash)",
+    "authentik": "https://HOST/application/o/SLUG/ (with the slash)",
+    "entra": "https://login.microsoftonline.com/TENANT-ID/v2.0",
+    "keycloak": "https://HOST/realms/REALM",
+    "okta": "https://DOMAIN or https://DOMAIN/oauth2/default",
+}
+"""What the issuer looks like for presets whose issuer is different for everybody."""

@@ -10,13 +10,29 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_basic_raw", "client_secret_post", "none")
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+CLIENT_AUTH_METHODS = (
+    "client_secret_basic",
+    "client_secret_basic_raw",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "none",
+)
 """`client_secret_basic_raw` leaves out the form-encoding of RFC 6749 section 2.3.1, for servers that want it so."""
 
 OWN_PARAMETERS = frozenset(
     [
         "client_id",
         "redirect_uri",
+        "request",
+        "request_uri",
+        "resource",
         "response_type",
         "response_mode",
         "scope",
@@ -29,6 +45,14 @@ OWN_PARAMETERS = frozenset(
 EXAMPLE_KEY = "replace-this-with-32-random-characters-or-more"
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+RESOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21\x22\x24-\x7e]+")
+PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
+SIGNING_CURVES = ("secp256r1", "secp384r1", "secp521r1")
+SIGNING_ALGS = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
+    *("HS256", "HS384", "HS512"),
+)
+"""Never "none"."""
 DURATION = re.compile(r"([1-9]\d{0,8})([smhd]?)")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LONGEST_DURATION = 366 * 86400
@@ -100,6 +124,10 @@ def duration(value: str) -> int:
     return seconds
 
 
+def duration_or_zero(value: str) -> int:
+    return 0 if value in ("0", "0s") else duration(value)
+
+
 def provider_ids(value: str) -> tuple[str, ...]:
     ids = _items(value)
     for id in ids:
@@ -122,12 +150,45 @@ def secret_keys(value: str) -> tuple[Secret, ...]:
 
 def scope(value: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(value.split()))
-    if "openid" in names:
-        raise ValueError("openid asks for an ID token, and this version of Doorkey does not check those yet")
     for name in names:
         if not SCOPE_TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is not a scope name (RFC 6749 section 3.3)")
     return names
+
+
+def resources(value: str) -> tuple[str, ...]:
+    """Absolute URIs without fragment (RFC 8707 section 2)."""
+    found = tuple(dict.fromkeys(value.split()))
+    for uri in found:
+        if not RESOURCE.fullmatch(uri):
+            raise ValueError(f"{uri!r} is not an absolute URI without fragment")
+    return found
+
+
+def signing_algs(value: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(value.replace(",", " ").split()))
+    for name in names:
+        if name not in SIGNING_ALGS:
+            raise ValueError(f"{name!r} must be among {', '.join(SIGNING_ALGS)}")
+    return names
+
+
+def private_keys(value: str) -> Secret:
+    """One or more PEM blocks without password: RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519."""
+    blocks = [block.group(0) for block in PEM_BLOCK.finditer(value)]
+    if value and (not blocks or PEM_BLOCK.sub("", value).strip()):
+        raise ValueError("must be PEM: -----BEGIN PRIVATE KEY----- and so on")
+    for number, block in enumerate(blocks, start=1):
+        try:
+            key = load_pem_private_key(block.encode(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise ValueError(f"key {number} is not a private key in PEM, or has a password") from None
+        if isinstance(key, RSAPrivateKey) and key.key_size < 2048:
+            raise ValueError(f"key {number} has {key.key_size} bits; RSA needs 2048 at least")
+        curve = key.curve.name if isinstance(key, EllipticCurvePrivateKey) else ""
+        if curve not in SIGNING_CURVES and not isinstance(key, (RSAPrivateKey, Ed25519PrivateKey)):
+            raise ValueError(f"key {number} is of a kind that nobody signs client credentials with")
+    return Secret(value)
 
 
 def authorization_params(value: str) -> tuple[tuple[str, str], ...]:

@@ -19,12 +19,15 @@ from dotenv.parser import parse_stream
 
 from doorkey import setting_values as values
 from doorkey.errors import SettingsError
-from doorkey.presets import PRESETS
+from doorkey.presets import ISSUER_FORMS, PRESETS
 from doorkey.setting_values import Secret
 
 PREFIX = "DOORKEY_"
+LARGEST_LEEWAY = 600
 UNPREFIXED = ("HOST", "PORT")
 """Names that hosting platforms set by themselves, honoured without the prefix too."""
+
+DISCOVERED_SCOPE = "openid profile email"
 
 T = TypeVar("T", bound="ProviderSettings | Settings")
 
@@ -41,18 +44,33 @@ class ProviderSettings:
     id: str
     preset: str = setting("PRESET", "", values.one_of("", *PRESETS), "Defaults for a known provider: " + ", ".join(PRESETS))
     label: str = setting("LABEL", "", values.text, "Name on the sign-in button; the id when empty")
-    issuer: str = setting("ISSUER", "", values.issuer, "Exact issuer, compared with `iss` at the callback (RFC 9207)")
+    issuer: str = setting("ISSUER", "", values.issuer, "Exact issuer; endpoints that are not set are read from its metadata")
+    endpoint_hosts: tuple[str, ...] = setting("ENDPOINT_HOSTS", "", values.host_patterns, "Hosts besides the issuer's that its metadata may name: api.example.com, *.example.com")
     authorization_endpoint: str = setting("AUTHORIZATION_ENDPOINT", "", values.endpoint, "Where the browser is sent")
     token_endpoint: str = setting("TOKEN_ENDPOINT", "", values.endpoint, "Where the code is exchanged")
+    jwks_uri: str = setting("JWKS_URI", "", values.endpoint, "Where the provider's keys are")
     userinfo_endpoint: str = setting("USERINFO_ENDPOINT", "", values.endpoint, "Where the provider says who signed in")
     userinfo: str = setting("USERINFO", "auto", values.one_of("auto", "always", "never"), "Ask for the user: auto (when there is an endpoint), always, never")
+    email_endpoint: str = setting("EMAIL_ENDPOINT", "", values.endpoint, "Where a list of e-mail addresses is, for providers whose user info has none (GitHub)")
+    introspection_endpoint: str = setting("INTROSPECTION_ENDPOINT", "", values.endpoint, "Where a token can be asked about (RFC 7662)")
+    revocation_endpoint: str = setting("REVOCATION_ENDPOINT", "", values.endpoint, "Where tokens are revoked at sign-out (RFC 7009)")
+    end_session_endpoint: str = setting("END_SESSION_ENDPOINT", "", values.endpoint, "Where the provider's own session ends")
+    pushed_authorization_request_endpoint: str = setting("PUSHED_AUTHORIZATION_REQUEST_ENDPOINT", "", values.endpoint, "Where a sign-in is announced (RFC 9126)")
+    pushed_authorization: str = setting("PUSHED_AUTHORIZATION", "auto", values.one_of("auto", "always"), "Announce sign-ins (RFC 9126): auto (when the provider demands it), always")
     client_id: str = setting("CLIENT_ID", "", values.text, "Client id registered at the provider")
     client_secret: Secret = setting("CLIENT_SECRET", "", Secret, "Client secret; better in a file: CLIENT_SECRET_FILE")
-    client_auth: str = setting("CLIENT_AUTH", "", values.one_of("", *values.CLIENT_AUTH_METHODS), "How the client authenticates: " + ", ".join(values.CLIENT_AUTH_METHODS) + " (default: basic with a secret, none without)")
-    scope: tuple[str, ...] = setting("SCOPE", "", values.scope, "Scopes to ask for, separated by spaces; empty: what is registered there")
-    authorization_params: tuple[tuple[str, str], ...] = setting("AUTHORIZATION_PARAMS", "", values.authorization_params, "More parameters for the authorization request, as a query string")
+    client_auth: str = setting("CLIENT_AUTH", "", values.one_of("", *values.CLIENT_AUTH_METHODS), "How the client authenticates: " + ", ".join(values.CLIENT_AUTH_METHODS) + " (default: what fits the credentials and the metadata)")
+    private_key: Secret = setting("PRIVATE_KEY", "", values.private_keys, "PEM keys for private_key_jwt, better in a file: PRIVATE_KEY_FILE; the first signs, /.well-known/jwks.json has all")
+    assertion_audience: str = setting("ASSERTION_AUDIENCE", "issuer", values.one_of("issuer", "token_endpoint"), "Whom signed client credentials are addressed to: issuer, or token_endpoint")
+    scope: tuple[str, ...] = setting("SCOPE", "", values.scope, "Scopes to ask for, separated by spaces; empty: what is registered there (with ISSUER alone: openid profile email)")
+    scope_separator: str = setting("SCOPE_SEPARATOR", "space", values.one_of("space", "comma"), "What stands between the scopes in a token response: space, or comma (GitHub)")
+    resource: tuple[str, ...] = setting("RESOURCE", "", values.resources, "What the token is for, one or more absolute URIs separated by spaces (RFC 8707)")
+    response_mode: str = setting("RESPONSE_MODE", "query", values.one_of("query", "form_post"), "How the code comes back: query, or form_post")
+    authorization_params: tuple[tuple[str, str], ...] = setting("AUTHORIZATION_PARAMS", "", values.authorization_params, "More parameters for the authorization request, as a query string: prompt, max_age, acr_values, login_hint")
     pkce: bool = setting("PKCE", "on", values.switch, "PKCE with S256; off only for a server that refuses it")
+    id_token_algs: tuple[str, ...] = setting("ID_TOKEN_ALGS", "", values.signing_algs, "Signatures of ID tokens that are accepted; empty: asymmetric ones that the provider names. HS256 only when set")
     claim_user: str = setting("CLAIM_USER", "sub", values.text, "Claim that identifies the user, a dotted path")
+    claim_name: str = setting("CLAIM_NAME", "name", values.text, "Claim with the name for people, a dotted path; several, comma separated: the first that is there")
     claim_email: str = setting("CLAIM_EMAIL", "email", values.text, "Claim with the e-mail address, a dotted path")
     claim_groups: str = setting("CLAIM_GROUPS", "groups", values.text, "Claim with the groups, a dotted path")
 
@@ -71,6 +89,8 @@ class Settings:
     allowed_hosts: tuple[str, ...] = setting("ALLOWED_HOSTS", "", values.host_patterns, "Hosts that ?next= may lead to besides Doorkey: app.example.com, *.apps.example.com")
     trusted_proxies: tuple[values.Network, ...] = setting("TRUSTED_PROXIES", "", values.networks, "Networks of reverse proxies whose X-Forwarded-For is believed")
     rate_limit: int = setting("RATE_LIMIT", "60", values.whole_number(0, 1_000_000), "Sign-ins begun, and callbacks, per minute and address, twice as many in a burst; 0: no limit")
+    metadata_ttl: int = setting("METADATA_TTL", "1h", values.duration_or_zero, "How long a provider's metadata and keys are kept; 0: not at all")
+    clock_leeway: int = setting("CLOCK_LEEWAY", "60s", values.duration_or_zero, "How far the clocks of Doorkey and a provider may differ, at most 10m")
     ca_bundle: str = setting("CA_BUNDLE", "", values.existing_file, "PEM file of authorities for calls to providers; the usual ones when empty")
     http_proxy: str = setting("HTTP_PROXY", "", values.proxy_url, "Proxy for calls to providers; the environment's own are ignored")
     log_format: str = setting("LOG_FORMAT", "auto", values.one_of("auto", "json", "text"), "json or text; auto: text in development, else json")
@@ -99,6 +119,13 @@ class Settings:
 def rows(table: type[Any]) -> Iterator[Field[Any]]:
     """The fields of `table` that are settings."""
     return (row for row in fields(table) if "parse" in row.metadata)
+
+
+def provider_settings(id: str, **texts: str) -> ProviderSettings:
+    """A provider from code: `texts` are given as they would be typed, the others have their defaults."""
+    found = {row.name: row.metadata["parse"](texts.pop(row.name, row.metadata["default"])) for row in rows(ProviderSettings)}
+    assert not texts, texts
+    return ProviderSettings(id=id, **found)
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -199,16 +226,14 @@ class _Reader:
     def provider(self, id: str) -> ProviderSettings:
         """The settings of one provider, its preset's values as defaults."""
         prefix = f"{PREFIX}PROVIDER_{id.upper().replace('-', '_')}_"
-        preset = PRESETS.get((self.raw(prefix + "PRESET") or "").strip(), {})
-        provider = self.read(ProviderSettings, prefix, preset, id=id)
-        for required in ("client_id", "authorization_endpoint", "token_endpoint"):
-            name = prefix + required.upper()
-            if not getattr(provider, required) and name.removeprefix(PREFIX) not in self.failed:
-                self.problems.append(f"{name} is missing")
-        if not provider.client_secret and provider.client_auth not in ("", "none"):
-            self.problems.append(f"{prefix}CLIENT_SECRET is missing; {provider.client_auth} needs it")
-        if provider.userinfo == "always" and not provider.userinfo_endpoint:
-            self.problems.append(f"{prefix}USERINFO_ENDPOINT is missing; USERINFO=always needs it")
+        defaults = dict(PRESETS.get((self.raw(prefix + "PRESET") or "").strip(), {}))
+        by_issuer_alone = self.raw(prefix + "ISSUER") and not self.raw(prefix + "AUTHORIZATION_ENDPOINT")
+        if by_issuer_alone and "scope" not in defaults:
+            defaults["scope"] = DISCOVERED_SCOPE
+        provider = self.read(ProviderSettings, prefix, defaults, id=id)
+        for name, sentence in check_provider(provider):
+            if (prefix + name).removeprefix(PREFIX) not in self.failed:
+                self.problems.append(f"{prefix}{name} {sentence}")
         return provider
 
     def refuse_unknown(self) -> None:
@@ -221,8 +246,34 @@ def _reason(error: Exception) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
 
 
+def check_provider(provider: ProviderSettings) -> Iterator[tuple[str, str]]:
+    """The rules between the settings of one provider: the name that is wrong, and what is wrong with it."""
+    form = ISSUER_FORMS.get(provider.preset)
+    if form and not provider.issuer:
+        yield "ISSUER", f"is missing; it looks like {form}"
+        return
+    required = ["client_id", *([] if provider.issuer else ["authorization_endpoint", "token_endpoint"])]
+    yield from ((name.upper(), "is missing") for name in required if not getattr(provider, name))
+    if provider.client_auth == "private_key_jwt" and not provider.private_key:
+        yield "PRIVATE_KEY_FILE", "is missing; private_key_jwt needs it"
+    elif provider.client_auth.startswith("client_secret") and not provider.client_secret:
+        yield "CLIENT_SECRET", f"is missing; {provider.client_auth} needs it"
+    if provider.issuer:
+        if any(alg.startswith("HS") for alg in provider.id_token_algs) and not provider.client_secret:
+            yield "CLIENT_SECRET", "is missing; HS256 in ID_TOKEN_ALGS needs it"
+        return
+    if "openid" in provider.scope:
+        yield "ISSUER", "is missing; the scope openid needs it, because ID tokens name their issuer"
+    if provider.userinfo == "always" and not provider.userinfo_endpoint:
+        yield "USERINFO_ENDPOINT", "is missing; USERINFO=always needs it"
+    if provider.pushed_authorization == "always" and not provider.pushed_authorization_request_endpoint:
+        yield "PUSHED_AUTHORIZATION_REQUEST_ENDPOINT", "is missing; PUSHED_AUTHORIZATION=always needs it"
+
+
 def _cross_check(settings: Settings, *, debug: bool) -> Iterator[tuple[tuple[str, ...], str]]:
     """The rules between settings: the names a rule looks at, and a sentence that says what to do."""
+    if settings.clock_leeway > LARGEST_LEEWAY:
+        yield ("CLOCK_LEEWAY",), "DOORKEY_CLOCK_LEEWAY must not be longer than 10m"
     if settings.session_absolute < settings.session_idle:
         names = ("SESSION_ABSOLUTE", "SESSION_IDLE")
         yield names, "DOORKEY_SESSION_ABSOLUTE must not be shorter than DOORKEY_SESSION_IDLE"

@@ -19,7 +19,8 @@ sys.path.insert(0, str(ROOT))
 from playwright.sync_api import Browser, ViewportSize  # noqa: E402
 
 from tests.browser.chromium import ChromiumMissing, chromium  # noqa: E402
-from tests.browser.tour import TOUR, Go, Sites, open_sites  # noqa: E402
+from tests.browser.sites import Sites, open_sites  # noqa: E402
+from tests.browser.tour import TOUR, Go  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 Scheme = Literal["light", "dark"]

@@ -41,7 +41,8 @@ def begun(scope: tuple[str, ...] = (), **changes: str) -> Begun:
         redirect_uri="https://login.example.com/callback/acme",
         return_to="/reports",
         transport=Transport(),
-        now=NOW,
+        trace=Trace(),
+        clock=lambda: NOW,
         random=lambda n: bytes([next(counter)]) * n,
     )
 

@@ -34,12 +34,12 @@ def made(**changes: str) -> Provider:
     ],
 )
 def test_the_client_authenticates_as_well_as_it_can(changes: dict[str, str], method: str) -> None:
-    assert made(**changes).client_auth == method
+    assert made(**changes).auth_method == method
 
 
 @pytest.mark.parametrize(("asked", "endpoint"), [("auto", True), ("always", True), ("never", False)])
 def test_the_user_is_asked_for_unless_never(asked: str, endpoint: bool) -> None:
-    assert bool(made(USERINFO=asked).userinfo_endpoint) is endpoint
+    assert made(USERINFO=asked).wants_user_info is endpoint
 
 
 def test_a_label_is_the_id_when_there_is_none() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from doorkey.factory import DEV_SCOPE
 from tests.support import servers
 from tests.support.servers import ROOT, Command, Running
 
@@ -79,7 +80,7 @@ def test_a_newcomer_signs_in_under_every_server(command: Command, tmp_path: Path
         session = somebody.get(f"{running.url}/session", timeout=10).json()
     assert session["active"] is True
     assert session["user"] == "alice"
-    assert session["scope"] == session["requested_scope"] == "message_read space_read profile_read"
+    assert session["scope"] == session["requested_scope"] == DEV_SCOPE
     assert 0 < session["expires_at"] - time.time() <= 24 * 3600
     assert SECRET not in running.log
     assert "Traceback" not in running.log

@@ -114,7 +114,10 @@ class TestProbes:
 
     def test_ready_when_the_store_answers(self, app: Flask) -> None:
         response = Person(app, "http://10.1.2.3:8000").get("/readyz")
-        assert (response.status_code, response.get_json()) == (200, {"ready": True, "store": "ok"})
+        assert (response.status_code, response.get_json()) == (
+            200,
+            {"ready": True, "store": "ok", "providers": {"acme": "ok"}},
+        )
 
     def test_not_ready_when_it_does_not_but_alive(self, app: Flask, tmp_path: Path) -> None:
         (tmp_path / "store").write_text("a file where the folder should be")

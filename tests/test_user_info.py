@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from doorkey.errors import UserInfoInvalid
+from doorkey.oauth.id_token import LONGEST_SUBJECT
 from doorkey.oauth.provider import Provider
-from doorkey.oauth.user_info import LONGEST_SUBJECT, MOST_GROUPS, identity_from_claims
+from doorkey.oauth.user_info import MOST_GROUPS, identity_from_claims
 from doorkey.sessions.lifecycle import Sessions
 from doorkey.sessions.seal import Keyring
 from doorkey.sessions.sqlite_store import SqliteStore

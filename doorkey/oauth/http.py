@@ -4,7 +4,7 @@ Connect 3 s, all of an answer 7 s more (10 s together), no redirects, no proxies
 from the environment, bodies capped after decompression, TLS verified against one context
 that is built once (building one per call costs tens of milliseconds of CPU).
 
-Called by token_endpoint.py and user_info.py. `Transport` is passed in, so that the embedded
+Called by everything here that speaks to a provider. `Transport` is passed in, so that the embedded
 development provider can be reached without a socket and tests can put in what they need.
 """
 
@@ -12,7 +12,7 @@ import copy
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import certifi
@@ -31,6 +31,8 @@ ANSWER_SECONDS = 7.0
 LOGIN_CALL_SECONDS = CONNECT_SECONDS + ANSWER_SECONDS
 """For all calls of one sign-in together."""
 LARGEST_BODY = 64 * 1024
+LARGEST_DOCUMENT = 256 * 1024
+"""For metadata and keys."""
 FOREIGN = (
     DoorkeyError,
     AuthlibBaseError,
@@ -78,7 +80,7 @@ class BoundedAdapter(HTTPAdapter):
             answer = min(answer, timeout - connect)
         response = super().send(request, True, (connect, answer), *args, **kwargs)
         try:
-            _read_capped(response, self._largest_body)
+            _read_capped(response, getattr(request, "largest_body", self._largest_body))
         except BaseException:
             response.close()
             raise
@@ -160,12 +162,24 @@ class Transport:
         self.equip(session)
         return session
 
-    def get(self, url: str, headers: Mapping[str, str], step: str) -> requests.Response:
+    def get(
+        self, url: str, headers: Mapping[str, str], step: str, *, largest_body: int | None = None
+    ) -> requests.Response:
         """GET for `step`, without following redirects. Raises `ProviderUnreachable` or another `ProviderError`."""
+        return self._send(requests.Request("GET", url, headers=dict(headers)), step, largest_body)
+
+    def post(self, url: str, form: Sequence[tuple[str, str]], auth: Any, step: str) -> requests.Response:
+        """POST of a form for `step`; `auth` proves the client (client_auth.py). Raises as `get()` does."""
+        return self._send(requests.Request("POST", url, data=list(form), auth=auth), step)
+
+    def _send(self, request: requests.Request, step: str, largest_body: int | None = None) -> requests.Response:
         session = requests.Session()
         self.equip(session)
         try:
-            return session.get(url, headers=dict(headers))
+            prepared = session.prepare_request(request)
+            if largest_body:
+                prepared.largest_body = largest_body  # type: ignore[attr-defined]
+            return session.send(prepared)
         except FOREIGN as error:
             raise translate(error, step) from error
 
@@ -211,13 +225,18 @@ def read_json_object(body: bytes) -> dict[str, Any]:
     Invalid UTF-8, a name that stands twice and absurd nesting are refused: two readers of such
     a document could understand different things.
     """
-    try:
-        found = json.loads(body.decode("utf-8"), object_pairs_hook=_no_duplicates)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    found = read_json(body)
     if not isinstance(found, dict):
         raise ValueError("not a JSON object")
     return found
+
+
+def read_json(body: bytes) -> Any:
+    """Any JSON value, as strictly as `read_json_object()`."""
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_no_duplicates)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,35 +1,76 @@
-"""One provider as a value: where its endpoints are and who we are there.
+"""One provider as a value: where its endpoints are, who we are there, and what its answers mean.
 
-Made once at start from settings; flow.py and everything below it get the value and nothing else.
+`from_settings()` makes it at start; `described_by()` fills what settings leave open from the provider's
+metadata when it is first needed (provider_directory.py). flow.py and everything below it get the value and
+nothing else.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from urllib.parse import urljoin
 
+from doorkey.oauth.client_keys import ClientKey, read_private_keys
+from doorkey.oauth.metadata import Metadata
 from doorkey.settings import ProviderSettings
 
-ENDPOINTS = ("issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint")
+DISCOVERED = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "userinfo_endpoint",
+    "jwks_uri",
+    "introspection_endpoint",
+    "revocation_endpoint",
+    "end_session_endpoint",
+    "pushed_authorization_request_endpoint",
+)
+"""Settings that metadata fills in when they are empty."""
+
+SECRET_METHODS = ("client_secret_basic", "client_secret_post", "client_secret_jwt")
+"""In the order of choice, when settings do not choose; the first is what OpenID Connect registers by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provider:
-    """`client_secret` is the plain text; this object must not be logged, and its repr hides it."""
+    """`client_secret` is the plain text; this object must not be logged, and its repr hides it.
+
+    `described`: nothing is missing that metadata would have to tell. The fields after `private_keys`
+    are named and explained like their settings, where there is one.
+    """
 
     id: str
     label: str
     client_id: str
     client_secret: str
     client_auth: str
+    private_keys: tuple[ClientKey, ...]
+    assertion_audience: str
+    issuer: str
     authorization_endpoint: str
     token_endpoint: str
     userinfo_endpoint: str
-    issuer: str
+    jwks_uri: str
+    introspection_endpoint: str
+    revocation_endpoint: str
+    end_session_endpoint: str
+    pushed_authorization_request_endpoint: str
+    email_endpoint: str
+    endpoint_hosts: tuple[str, ...]
+    userinfo: str
     scope: tuple[str, ...]
-    pkce: bool
+    scope_separator: str
+    resource: tuple[str, ...]
+    response_mode: str
     authorization_params: tuple[tuple[str, str], ...]
+    pkce: bool
+    push: bool
+    id_token_algs: tuple[str, ...]
     claim_user: str
+    claim_name: str
     claim_email: str
     claim_groups: str
+    described: bool
+    iss_promised: bool = False
+    id_token_algs_offered: tuple[str, ...] | None = None
+    assertion_algs_offered: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         return f"Provider({self.id!r})"
@@ -37,29 +78,65 @@ class Provider:
     @classmethod
     def from_settings(cls, given: ProviderSettings) -> "Provider":
         """`given` has been checked by `settings.load()`."""
-        return cls(
-            id=given.id,
-            label=given.label or given.id,
-            client_id=given.client_id,
-            client_secret=given.client_secret.reveal(),
-            client_auth=given.client_auth or ("client_secret_basic" if given.client_secret else "none"),
-            authorization_endpoint=given.authorization_endpoint,
-            token_endpoint=given.token_endpoint,
-            userinfo_endpoint="" if given.userinfo == "never" else given.userinfo_endpoint,
-            issuer=given.issuer,
-            scope=given.scope,
-            pkce=given.pkce,
-            authorization_params=given.authorization_params,
-            claim_user=given.claim_user,
-            claim_email=given.claim_email,
-            claim_groups=given.claim_groups,
+        own = {row.name for row in fields(cls)}
+        same = {name: value for name, value in vars(given).items() if name in own}
+        made = cls(
+            **{
+                **same,
+                "label": given.label or given.id,
+                "client_secret": given.client_secret.reveal(),
+                "private_keys": read_private_keys(given.private_key.reveal()),
+                "push": given.pushed_authorization == "always",
+                "described": False,
+            }
         )
+        needed = ("authorization_endpoint", "token_endpoint", *(("jwks_uri",) if made.needs_keys else ()))
+        return replace(made, described=not made.issuer or all(getattr(made, name) for name in needed))
+
+    @property
+    def is_openid(self) -> bool:
+        """Whether an ID token is asked for."""
+        return "openid" in self.scope
+
+    @property
+    def needs_keys(self) -> bool:
+        """ID tokens may be signed with a key of the provider, and not with our secret alone."""
+        return self.is_openid and not (self.id_token_algs and all(alg.startswith("HS") for alg in self.id_token_algs))
+
+    @property
+    def wants_user_info(self) -> bool:
+        """`auto`: where there is an endpoint."""
+        return self.userinfo != "never" and bool(self.userinfo_endpoint)
 
     def at(self, public_url: str) -> "Provider":
-        """The same provider with endpoints given as paths put under `public_url`.
+        """The same provider with an issuer given as a path put under `public_url`.
 
-        Only the embedded development provider has such endpoints: it lives at Doorkey's own origin.
+        Only the embedded development provider has such an issuer: it lives at Doorkey's own origin.
         """
-        if not self.token_endpoint.startswith("/"):
-            return self
-        return replace(self, **{name: urljoin(public_url, getattr(self, name)).rstrip("/") for name in ENDPOINTS})
+        return replace(self, issuer=urljoin(public_url, self.issuer).rstrip("/")) if self.issuer == "/" else self
+
+    def described_by(self, metadata: Metadata) -> "Provider":
+        """The same provider, with what settings leave open taken from its metadata."""
+        told = {name: getattr(self, name) or getattr(metadata, name) for name in DISCOVERED}
+        return replace(
+            self,
+            **told,
+            described=True,
+            push=self.push or metadata.require_pushed_authorization_requests,
+            client_auth=self.client_auth or self._secret_method(metadata.token_endpoint_auth_methods_supported),
+            iss_promised=metadata.authorization_response_iss_parameter_supported,
+            id_token_algs_offered=metadata.id_token_signing_alg_values_supported,
+            assertion_algs_offered=metadata.token_endpoint_auth_signing_alg_values_supported,
+        )
+
+    @property
+    def auth_method(self) -> str:
+        """How the client proves itself: as set, else what fits the credentials there are."""
+        return self.client_auth or self._secret_method(None)
+
+    def _secret_method(self, offered: tuple[str, ...] | None) -> str:
+        if self.private_keys:
+            return "private_key_jwt"
+        if not self.client_secret:
+            return "none"
+        return next((name for name in SECRET_METHODS if name in (offered or ())), SECRET_METHODS[0])

@@ -32,13 +32,14 @@ def safe_return_target(raw: str, *, own_origin: str, allowed_hosts: Iterable[str
     rest = rest if rest.startswith("/") else "/" + rest
     if f"{scheme}://{host}" + (f":{port}" if port else "") == own_origin:
         return _local(rest)
-    if scheme != "https" or port not in (None, "443") or not _is_allowed(host, allowed_hosts):
+    if scheme != "https" or port not in (None, "443") or not host_matches(host, allowed_hosts):
         return None
     path = _local(rest, steps=())
     return f"https://{host}{path}" if path else None
 
 
-def _is_allowed(host: str, allowed_hosts: Iterable[str]) -> bool:
+def host_matches(host: str, allowed_hosts: Iterable[str]) -> bool:
+    """Whether `host` (lower case, no port) is one of the names or under one of the `*.suffix`es."""
     if host.startswith(".") or host.endswith(".") or ".." in host:
         return False
     return any(host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern for pattern in allowed_hosts)

@@ -55,6 +55,7 @@ def read_token_response(
     scope_asked: tuple[str, ...],
     now: float,
     secrets: tuple[str, ...] = (),
+    scope_separator: str = "space",
 ) -> Token:
     """Read an answer of the token endpoint that arrived at `now`.
 
@@ -72,7 +73,7 @@ def read_token_response(
     if answer.get("error") is not None:
         raise TokenRefused("status 200 with error", provider_error=words)
     try:
-        return _read_token(answer, scope_asked, now)
+        return _read_token(answer, scope_asked, now, " " if scope_separator == "space" else ",")
     except ValueError as error:
         raise TokenResponseInvalid(str(error), provider_error=words) from None
 
@@ -96,7 +97,7 @@ def _hint_for(status: int) -> str | None:
     return None
 
 
-def _read_token(answer: Mapping[str, Any], scope_asked: tuple[str, ...], now: float) -> Token:
+def _read_token(answer: Mapping[str, Any], scope_asked: tuple[str, ...], now: float, separator: str) -> Token:
     access_token = _text(answer, "access_token")
     if not access_token:
         raise ValueError("access_token is missing or empty")
@@ -109,7 +110,7 @@ def _read_token(answer: Mapping[str, Any], scope_asked: tuple[str, ...], now: fl
         received_at=now,
         expires_at=_expiry(answer.get("expires_in"), now),
         scope_asked=scope_asked,
-        scope_granted=scope_asked if scope is None else tuple(dict.fromkeys(scope.split())),
+        scope_granted=scope_asked if scope is None else tuple(dict.fromkeys(scope.replace(separator, " ").split())),
         scope_confirmed=scope is not None,
         token_type=token_type,
         refresh_token=_text(answer, "refresh_token") or None,

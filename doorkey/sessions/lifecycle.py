@@ -48,7 +48,7 @@ class Sessions:
         self._next_sweep = 0.0
         self._checked_at = 0.0
 
-    def start(self, identity: Identity, token: Token, *, label: str = "") -> OpenSession:
+    def start(self, identity: Identity, token: Token, *, label: str = "", provider_sid: str = "") -> OpenSession:
         """A new session under new ids."""
         now = self._clock()
         ids = SessionIds.of(self._random(32))
@@ -61,6 +61,7 @@ class Sessions:
             idle_ends=now + self._idle,
             absolute_ends=now + self._absolute,
             label=label,
+            provider_sid=provider_sid,
         )
         self._store.create(self._stored(ids, record, version=0))
         return OpenSession(ids, record, 0)

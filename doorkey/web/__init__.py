@@ -5,11 +5,13 @@ login.py              /login, /callback/<provider>
 account.py            /, /session
 account_view.py       what the home page shows of a session
 logout.py             /logout, /logged-out
-ops.py                /healthz, /readyz
+ops.py                /healthz, /readyz, /.well-known/jwks.json
 problems.py           any error -> page or JSON, with the request id
 security.py           host check, request id, security headers, forged forms
 rate_limit.py         how often one address may begin a sign-in
+sealed_cookies.py     values that travel in the browser only
 transactions.py       one sealed cookie per pending sign-in
+posted_callbacks.py   answers that come as a posted form
 sign_in_page.py       the buttons that two routes show
 device_label.py       a coarse name for a browser
 session_interface.py  flask.session over Doorkey's sessions

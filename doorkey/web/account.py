@@ -31,7 +31,7 @@ def session_as_json() -> Response:
     return jsonify(
         {
             "active": True,
-            "user": identity.sub,
+            "user": identity.user,
             "name": identity.name,
             "email": identity.email,
             "groups": identity.groups,

@@ -5,8 +5,8 @@ from typing import Any
 
 from doorkey.clock import iso, utc
 from doorkey.events import clean_text
+from doorkey.oauth.id_token import LONGEST_SUBJECT
 from doorkey.oauth.token import Token
-from doorkey.oauth.user_info import LONGEST_SUBJECT
 from doorkey.sessions.record import Record
 
 
@@ -38,7 +38,7 @@ def account_view(record: Record, label: str, now: float) -> dict[str, Any]:
     return {
         "name": identity.name,
         "email": identity.email,
-        "user": clean_text(identity.sub, limit=LONGEST_SUBJECT),
+        "user": clean_text(identity.user, limit=LONGEST_SUBJECT),
         "groups": [clean_text(group) for group in identity.groups],
         "provider_label": label,
         "scopes": scope_rows(token),

@@ -4,13 +4,18 @@ Every decision is in oauth/flow.py; the order of the steps is here.
 """
 
 import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flask import Blueprint, Response, after_this_request, make_response, render_template, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from doorkey import events
 from doorkey.errors import DoorkeyError, LoginAlreadyUsed, StateMismatch
 from doorkey.oauth.flow import (
     LOGIN_SECONDS,
+    Params,
     SignedIn,
     Transaction,
     begin,
@@ -23,6 +28,7 @@ from doorkey.oauth.provider import Provider
 from doorkey.oauth.return_target import safe_return_target
 from doorkey.oauth.trace import Trace
 from doorkey.web.device_label import device_label
+from doorkey.web.posted_callbacks import PARAMETER
 from doorkey.web.rate_limit import client_address
 from doorkey.web.runtime import doorkey, public_url
 from doorkey.web.security import redirect_to
@@ -30,6 +36,9 @@ from doorkey.web.session_interface import browser_session
 from doorkey.web.sign_in_page import provider_buttons
 
 bp = Blueprint("login", __name__)
+
+PROMPTS = ("none", "login", "consent", "select_account")
+LONGEST_HINT = 255
 
 
 @bp.get("/login")
@@ -43,14 +52,18 @@ def start() -> Response:
     if "provider" not in request.args and len(providers) > 1:
         return make_response(render_template("sign_in.html", providers=provider_buttons(return_to)))
     provider = doorkey().provider(request.args.get("provider", next(iter(providers))))
-    begun = begin(
-        provider,
-        redirect_uri=f"{public_url()}/callback/{provider.id}",
-        return_to=return_to,
-        transport=doorkey().transport,
-        now=doorkey().clock(),
-        random=doorkey().random,
-    )
+    trace = Trace()
+    with _failures_logged(provider, trace):
+        begun = begin(
+            doorkey().directory.describe(provider),
+            redirect_uri=f"{public_url()}/callback/{provider.id}",
+            return_to=return_to,
+            transport=doorkey().transport,
+            trace=trace,
+            clock=doorkey().clock,
+            random=doorkey().random,
+            hints=_hints(),
+        )
     response = redirect_to(begun.url, 302)
     doorkey().transactions.remember(request, response, begun)
     events.log(events.LOGIN_STARTED, provider=provider.id)
@@ -64,15 +77,62 @@ def callback(provider_id: str) -> Response:
         return Response(status=204)
     _limit("callback")
     provider = doorkey().provider(provider_id)
-    state = read_state(request.args.getlist)
+    params = _params()
+    state = read_state(params)
     transaction = doorkey().transactions.open(request, state)
     if transaction is None or transaction.provider != provider.id:
         raise StateMismatch("no pending sign-in of this browser and provider has this state")
+    described = doorkey().directory.describe(provider, max_age=LOGIN_SECONDS)
     _spend(state)
-    signed_in = _finish(provider, transaction)
-    browser_session().begin(signed_in.identity, signed_in.token, label=device_label(request.user_agent.string))
-    events.log(events.LOGIN_OK, provider=provider.id, user=signed_in.identity.sub, address=_address())
+    signed_in = _finish(described, transaction, params)
+    browser_session().begin(
+        signed_in.identity, signed_in.token, label=device_label(request.user_agent.string), provider_sid=signed_in.sid
+    )
+    events.log(events.LOGIN_OK, provider=provider.id, user=signed_in.identity.user, address=_address())
     return redirect_to(_checked_again(transaction.return_to))
+
+
+@bp.post("/callback/<provider_id>")
+def posted(provider_id: str) -> Response:
+    """Park what a provider with `RESPONSE_MODE=form_post` has the browser post, and go on by GET."""
+    _limit("callback")
+    provider = doorkey().provider(provider_id)
+    if provider.response_mode != "form_post":
+        raise MethodNotAllowed(valid_methods=["GET", "HEAD"])
+    state = read_state(request.form.getlist)
+    response = redirect_to("")
+    name = doorkey().posted_callbacks.park(request, response, state)
+    response.headers["Location"] = f"{public_url()}/callback/{provider.id}?{PARAMETER}={name}"
+    return response
+
+
+def _params() -> Params:
+    """The parameters of this callback: those in the address, or those that were posted just before."""
+    names = request.args.getlist(PARAMETER)
+    if not names:
+        return request.args.getlist
+    name = names[0] if len(names) == 1 and re.fullmatch("[0-9a-f]{32}", names[0]) else ""
+    found = doorkey().posted_callbacks.take(request, name) if name else None
+    if found is None:
+        raise StateMismatch("no parked answer has this name")
+
+    @after_this_request
+    def forget(response: Response) -> Response:
+        doorkey().posted_callbacks.forget(response, name)
+        return response
+
+    return found
+
+
+def _hints() -> dict[str, str]:
+    """What a link to /login may ask of the provider, where settings say nothing else: whom to sign in, and how."""
+    hints = {name: request.args.getlist(name) for name in ("login_hint", "prompt")}
+    given = {name: values[0] for name, values in hints.items() if len(values) == 1}
+    if given.get("prompt") not in PROMPTS:
+        given.pop("prompt", None)
+    if not 0 < len(given.get("login_hint", "")) <= LONGEST_HINT or not given["login_hint"].isprintable():
+        given.pop("login_hint", None)
+    return given
 
 
 def _limit(what: str) -> None:
@@ -95,12 +155,19 @@ def _spend(state: str) -> None:
         return response
 
 
-def _finish(provider: Provider, transaction: Transaction) -> SignedIn:
-    """Check, exchange, identify; a failure is logged with all steps before it goes on."""
+def _finish(provider: Provider, transaction: Transaction, params: Params) -> SignedIn:
+    """Check, exchange, identify."""
     trace = Trace()
+    with _failures_logged(provider, trace):
+        checked = check_callback(provider, transaction, params, trace)
+        return finish(checked, checks=doorkey().checks, transport=doorkey().transport, trace=trace)
+
+
+@contextmanager
+def _failures_logged(provider: Provider, trace: Trace) -> Iterator[None]:
+    """A failure is logged with all steps before it goes on."""
     try:
-        checked = check_callback(provider, transaction, request.args.getlist, trace)
-        return finish(checked, transport=doorkey().transport, trace=trace, clock=doorkey().clock)
+        yield
     except DoorkeyError as error:
         events.log(
             events.LOGIN_FAILED,

@@ -1,8 +1,15 @@
-"""Signing out: a page that asks, a POST that ends the session in the store, a page that says so."""
+"""Signing out: a page that asks, a POST that ends the session here and revokes its token, a page that says so."""
+
+import logging
+from math import inf
 
 from flask import Blueprint, Response, make_response, render_template
 
 from doorkey import events
+from doorkey.errors import DoorkeyError
+from doorkey.oauth.revocation import revoke
+from doorkey.sessions.record import Record
+from doorkey.web.runtime import doorkey
 from doorkey.web.security import redirect_to, refuse_forged_form
 from doorkey.web.session_interface import browser_session
 
@@ -30,10 +37,26 @@ def sign_out() -> Response:
     session.end()  # without a live session: only the cookie of one that is over goes
     if current:
         identity = current.record.identity
-        events.log(events.LOGOUT, provider=identity.provider, user=identity.sub, session=current.ids.public_id)
+        events.log(events.LOGOUT, provider=identity.provider, user=identity.user, session=current.ids.public_id)
+        _revoke(current.record)
     response = redirect_to("/logged-out")
     response.headers["Clear-Site-Data"] = CLEAR
     return response
+
+
+def _revoke(record: Record) -> None:
+    """At the provider, where it offers that; the session has ended here whatever comes of it."""
+    provider = record.identity.provider
+    if provider not in doorkey().providers:
+        return
+    try:
+        described = doorkey().directory.describe(doorkey().provider(provider), max_age=inf)
+        if revoke(described, record.token, transport=doorkey().transport, clock=doorkey().clock):
+            events.log(events.TOKEN_REVOKED, provider=provider)
+    except DoorkeyError as error:
+        events.log(
+            events.REVOCATION_FAILED, level=logging.WARNING, provider=provider, code=error.code, detail=error.detail
+        )
 
 
 @bp.get("/logged-out")

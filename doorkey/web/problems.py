@@ -101,7 +101,9 @@ def render(error: DoorkeyError) -> Response:
 def _retry_url(error: DoorkeyError) -> str:
     """Where trying again makes sense: the sign-in that failed, or the page the store could not serve."""
     provider = (request.view_args or {}).get("provider_id", "")
-    if request.endpoint == "login.callback" and provider in doorkey().providers:
+    if request.endpoint == "login.start":
+        provider = request.args.get("provider", next(iter(doorkey().providers), ""))
+    if (request.endpoint or "").startswith("login.") and provider in doorkey().providers:
         return f"/login?provider={provider}"
     if error.status == 503 and request.method == "GET":
         return safe_return_target(request.path, own_origin=public_url(), allowed_hosts=()) or ""

@@ -9,11 +9,14 @@ from flask import current_app, request
 
 from doorkey.clock import Clock, RandomBytes
 from doorkey.errors import UnknownProvider
+from doorkey.oauth.flow import Checks
 from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
+from doorkey.oauth.provider_directory import ProviderDirectory
 from doorkey.sessions.lifecycle import Sessions
 from doorkey.setting_values import local_url
 from doorkey.settings import Settings
+from doorkey.web.posted_callbacks import PostedCallbacks
 from doorkey.web.rate_limit import RateLimit
 from doorkey.web.transactions import Transactions
 
@@ -23,16 +26,23 @@ _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9.-]+?)\.?(?::(?P<port>[0-9]
 @dataclass(frozen=True)
 class Doorkey:
     settings: Settings
-    providers: Mapping[str, Provider]
+    directory: ProviderDirectory
+    checks: Checks
     transport: Transport
     sessions: Sessions
     transactions: Transactions
+    posted_callbacks: PostedCallbacks
     rate_limit: RateLimit
     clock: Clock
     random: RandomBytes
 
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """As they were configured, by id."""
+        return self.directory.configured
+
     def provider(self, id: str) -> Provider:
-        """Raises `UnknownProvider`."""
+        """As it was configured; `directory.describe()` adds what its metadata says. Raises `UnknownProvider`."""
         if id not in self.providers:
             raise UnknownProvider()
         return self.providers[id].at(public_url())

@@ -52,9 +52,9 @@ class SealedSession(ServerSideSession):
         """What `current` found, without asking the store now."""
         return self._opened
 
-    def begin(self, identity: Identity, token: Token, *, label: str) -> None:
+    def begin(self, identity: Identity, token: Token, *, label: str, provider_sid: str = "") -> None:
         """A new session under new ids; then the old one of this browser ends."""
-        started = self._interface.sessions.start(identity, token, label=label)
+        started = self._interface.sessions.start(identity, token, label=label, provider_sid=provider_sid)
         try:
             if self.sid:
                 self._interface._delete_session(self.sid)

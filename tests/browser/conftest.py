@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 from tests.browser.chromium import ChromiumMissing, chromium
-from tests.browser.tour import Sites, open_sites
+from tests.browser.sites import Sites, open_sites
 
 NewPage = Callable[..., Page]
 

@@ -7,8 +7,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import NewPage
 from tests.browser.program import Program, program
+from tests.browser.sites import Sites
 from tests.browser.test_keyboard import tab_to
-from tests.browser.tour import Sites, begin
+from tests.browser.tour import begin
 
 
 @pytest.fixture

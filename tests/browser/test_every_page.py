@@ -5,7 +5,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.browser.conftest import NewPage
-from tests.browser.tour import TOUR, Sites
+from tests.browser.sites import Sites
+from tests.browser.tour import TOUR
 
 each_page = pytest.mark.parametrize("name", TOUR)
 

@@ -5,21 +5,17 @@ line for each step. Each line is a test here; what the steps do is in openid-cli
 failures.js. `npm ci` brings the client, as openid-client/package-lock.json says.
 """
 
-import fcntl
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from doorkey.devprovider.failures import FAILURES
+from tests.interop import node
 from tests.support import servers
 
 HERE = Path(__file__).parent / "openid-client"
-PATIENCE = 120.0
 
 STEPS = (
     "discovery-oidc",
@@ -77,36 +73,11 @@ class Step:
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Step]:
     """Every step by its name, after one run of them all."""
-    _install()
+    node.install(HERE)
     with servers.server(servers.dev_provider, tmp_path_factory.mktemp("provider")) as provider:
-        done = _run("node", "run.js", provider.url)
+        done = node.node(HERE, "run.js", provider.url)
     lines = [json.loads(line) for line in done.splitlines()]
     return {line["step"]: Step(line["ok"], line["error"]) for line in lines}
-
-
-def _install() -> None:
-    """`npm ci`, unless what is installed is newer than what was locked; one test process at a time."""
-    wanted, installed = HERE / "package-lock.json", HERE / "node_modules" / ".package-lock.json"
-    with wanted.open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
-            _run("npm", "ci", "--silent", "--ignore-scripts")
-
-
-def _run(*command: str) -> str:
-    """A program of Node, which requirements-dev.txt brings."""
-    programs = Path(sys.executable).parent
-    environ = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        [str(programs / command[0]), *command[1:]],
-        env=environ,
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 @pytest.mark.parametrize("name", [*STEPS, *FAILURE_STEPS])

@@ -69,7 +69,8 @@ class ScriptedProvider:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def answer(self, path: str, data: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         """Answer `path` with `data`: bytes and str as they are, anything else as JSON."""

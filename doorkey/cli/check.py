@@ -1,0 +1,113 @@
+"""`doorkey check [PROVIDER]...`: tries everything that a sign-in needs, and says in plain words what is wrong.
+
+    ok | note | warning | FAILED   one line for each finding, as it comes; `--json` gives one object a line
+
+Exit codes: 0 nothing failed, 2 settings, 4 a provider refuses us, 5 it cannot be reached or answers nonsense,
+6 it is not who it should be. The first failure decides.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from doorkey.cli.settings_errors import fail, load_settings
+from doorkey.errors import (
+    AuthorizationRefused,
+    DoorkeyError,
+    IdTokenInvalid,
+    IssuerMismatch,
+    MetadataInvalid,
+    PushedRequestRefused,
+    SettingsError,
+    StoreUnavailable,
+    TokenRefused,
+)
+from doorkey.factory import create_app
+from doorkey.oauth.provider_check import FAILED, NOTE, OK, Finding, Trial
+from doorkey.oauth.provider_probes import check_provider
+from doorkey.settings import Settings
+from doorkey.web.runtime import Doorkey
+
+REFUSED, UNUSABLE, NOT_WHO_IT_SHOULD_BE = 4, 5, 6
+
+
+@click.command("check")
+@click.argument("provider", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each finding.")
+def command(provider: tuple[str, ...], as_json: bool) -> None:
+    """Try everything that a sign-in needs at the configured providers, or at those that are named."""
+    settings = load_settings()
+    with _quiet():
+        raise SystemExit(_check(settings, provider, as_json))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What a log would say is said in the findings."""
+    logger = logging.getLogger("doorkey")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+def _check(settings: Settings, provider: tuple[str, ...], as_json: bool) -> int:
+    try:
+        doorkey: Doorkey = create_app(settings).extensions["doorkey"]
+    except SettingsError as error:
+        fail(error)
+    unknown = [id for id in provider if id not in doorkey.providers]
+    if unknown:
+        known = ", ".join(doorkey.providers)
+        fail(SettingsError([f"there is no provider {id} in DOORKEY_PROVIDERS; there is {known}" for id in unknown]))
+    trial = Trial(settings.own_url, doorkey.directory, doorkey.checks, doorkey.transport, doorkey.random)
+    code = _tell("doorkey", _check_doorkey(settings, doorkey), as_json)
+    for id in provider or doorkey.providers:
+        findings = check_provider(doorkey.providers[id].at(settings.own_url), trial)
+        found = _tell(id, findings, as_json)
+        code = code or found
+    return code
+
+
+def _check_doorkey(settings: Settings, doorkey: Doorkey) -> Iterator[Finding]:
+    """What is the same for all providers: the address, its cookies, the store."""
+    secure = settings.own_url.startswith("https://")
+    cookies = "Secure cookies of this host alone" if secure else "cookies without Secure, for this machine only"
+    yield Finding(OK if secure else NOTE, f"People open {settings.own_url}, with {cookies}.")
+    try:
+        doorkey.sessions.check_store()
+    except StoreUnavailable as error:
+        yield Finding(FAILED, f"{error.message} ({error.detail})", "See DOORKEY_SESSION_STORE.", error)
+    else:
+        yield Finding(OK, "Sessions can be written and read.")
+
+
+def _tell(name: str, findings: Iterator[Finding], as_json: bool) -> int:
+    """Print each finding as it comes; the exit code of the first failure, or 0."""
+    code = 0
+    if not as_json:
+        click.echo(name)
+    for finding in findings:
+        if as_json:
+            line = {"of": name, "result": finding.result, "what": finding.what, "hint": finding.hint}
+            click.echo(json.dumps(line | {"error": finding.error.code if finding.error else None}))
+        else:
+            result = finding.result.upper() if finding.result == FAILED else finding.result
+            click.echo(f"  {result:<8} {finding.what}")
+            if finding.hint:
+                click.echo(f"  {'':<8} {finding.hint}")
+        if finding.result == FAILED:
+            code = code or _exit_code(finding.error)
+    return code
+
+
+def _exit_code(error: DoorkeyError | None) -> int:
+    if isinstance(error, TokenRefused | AuthorizationRefused | PushedRequestRefused):
+        return REFUSED
+    if isinstance(error, IdTokenInvalid | IssuerMismatch) or (isinstance(error, MetadataInvalid) and not error.absent):
+        return NOT_WHO_IT_SHOULD_BE
+    return UNUSABLE

@@ -1,0 +1,78 @@
+"""The servers that browser tests visit.
+
+`newcomer` as it comes, nothing configured; `configured` with providers whose answers a test writes, one of which
+posts them from another site, and one that is down; `alone`, the development provider for other programs, such
+as `program`. Used by conftest.py, tour.py and scripts/screenshot.py.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.browser.program import Program, program
+from tests.conftest import provider_settings
+from tests.support.scripted_provider import GOOD_TOKEN, ScriptedProvider
+from tests.support.servers import Running, app_server, dev_provider, free_port, python_app, server
+
+UNA: dict[str, object] = {"sub": "user-1", "name": "Una User", "email": "una@example.com", "groups": ["staff"]}
+LONG: dict[str, object] = {
+    "sub": "x" * 200,
+    "name": "Donaudampfschifffahrtsgesellschaft" * 4 + " \u202eنص طويل",
+    "email": "a-very-long-mailbox-name-without-a-break" * 3 + "@example.com",
+    "groups": ["a-group-with-quite-a-long-name" * 4, "<b>bold</b>"],
+}
+
+
+@dataclass
+class Sites:
+    """The three servers, the party behind the second one, and a client of the third."""
+
+    newcomer: Running
+    configured: Running
+    provider: ScriptedProvider
+    alone: Running
+    program: Program
+
+    @property
+    def servers(self) -> tuple[Running, ...]:
+        return (self.newcomer, self.configured, self.alone)
+
+    def answer(self, *, token: dict[str, object] | None = None, user: dict[str, object] | None = None) -> None:
+        """What the provider of `configured` says from now on."""
+        self.provider.answer("/token", GOOD_TOKEN if token is None else token)
+        self.provider.answer("/userinfo", UNA if user is None else user)
+
+
+@contextmanager
+def open_sites(folder: Path) -> Iterator[Sites]:
+    """Start everything, keep it in `folder`, and stop it at the end."""
+    provider, port = ScriptedProvider(), free_port()
+    settings = {
+        "DOORKEY_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "DOORKEY_SECRET_KEY": "a-key-for-tests-0123456789-abcdefghijkl",
+        "DOORKEY_RATE_LIMIT": "0",
+        "DOORKEY_PROVIDERS": "stub,other,posting,down",
+        **provider_settings("stub", provider.url),
+        **provider_settings("other", provider.url),
+        **provider_settings("posting", provider.url),
+        "DOORKEY_PROVIDER_POSTING_AUTHORIZATION_ENDPOINT": f"http://localhost:{provider.port}/authorize",
+        "DOORKEY_PROVIDER_POSTING_RESPONSE_MODE": "form_post",
+        "DOORKEY_PROVIDER_DOWN_ISSUER": f"http://127.0.0.1:{free_port()}",
+        "DOORKEY_PROVIDER_DOWN_CLIENT_ID": "client-of-down",
+        "DOORKEY_PROVIDER_DOWN_CLIENT_SECRET": "canary-client-secret",
+        "DOORKEY_PROVIDER_DOWN_LABEL": "A Provider That Is Down",
+        "DOORKEY_PROVIDER_STUB_LABEL": "Example Works",
+        "DOORKEY_PROVIDER_OTHER_LABEL": "Another Provider",
+    }
+    try:
+        # One machine signs in more often than one person does, hence no rate limit.
+        with (
+            app_server(folder / "newcomer", DOORKEY_RATE_LIMIT="0") as newcomer,
+            server(python_app, folder / "configured", settings, port=port) as configured,
+            server(dev_provider, folder / "alone") as alone,
+            program() as mine,
+        ):
+            yield Sites(newcomer, configured, provider, alone, mine)
+    finally:
+        provider.close()
