@@ -22,6 +22,7 @@ from doorkey.oauth.flow import Checks
 from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.provider_directory import ProviderDirectory
+from doorkey.presets import DEV_SCOPE
 from doorkey.sessions.key_file import KEY_FILE, load_or_make_key
 from doorkey.sessions.lifecycle import Sessions
 from doorkey.sessions.seal import Keyring
@@ -38,7 +39,6 @@ from doorkey.web.session_interface import SealedSessionInterface
 from doorkey.web.transactions import Transactions
 
 DEV_PROVIDER_ID = "dev"
-DEV_SCOPE = "openid profile email message_read space_read profile_read"
 
 
 def create_app(

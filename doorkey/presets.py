@@ -1,7 +1,7 @@
 """What is publicly known about a provider, so that nobody has to type it.
 
 A preset gives defaults for `DOORKEY_PROVIDER_<ID>_*`; an explicit setting wins.
-Data only: adding a provider here must never need code elsewhere. docs/providers.md says what has to be
+Data only: adding a provider here must never need code elsewhere. docs/presets.md says what has to be
 set up on the other side.
 """
 
@@ -13,6 +13,8 @@ WATSONWORK_SCOPES = (
     "settings_read settings_update"
 )
 OPENID = "openid profile email"
+DEV_SCOPE = "openid profile email message_read space_read profile_read"
+"""What Doorkey asks of its own development provider."""
 
 PRESETS: Mapping[str, Mapping[str, str]] = {
     "auth0": {

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from doorkey.factory import DEV_SCOPE
+from doorkey.presets import DEV_SCOPE
 from tests.support import servers
 from tests.support.servers import ROOT, Command, Running
 

@@ -18,6 +18,7 @@ from doorkey.devprovider.realm import DevProvider
 from doorkey.devprovider.scripted_responses import read_spec
 from doorkey.devprovider.users import own_client
 from doorkey.devprovider.users_file import UsersFile, UsersFileError, read_users_file
+from doorkey.presets import DEV_SCOPE
 from doorkey.setting_values import is_loopback, local_url
 from doorkey.web.asgi import DoorkeyAsgi
 
@@ -136,7 +137,7 @@ def _say_how_to_use(url: str, config: DevProvider, *, made: bool) -> None:
     click.echo("DOORKEY_PUBLIC_URL=http://127.0.0.1:8000")
     click.echo("DOORKEY_PROVIDERS=dev")
     click.echo("DOORKEY_PROVIDER_DEV_LABEL=Development provider")
-    click.echo("DOORKEY_PROVIDER_DEV_SCOPE=message_read space_read profile_read")
+    click.echo(f"DOORKEY_PROVIDER_DEV_SCOPE={DEV_SCOPE}")
     click.echo(f"DOORKEY_PROVIDER_DEV_ISSUER={url}")
     click.echo(f"DOORKEY_PROVIDER_DEV_AUTHORIZATION_ENDPOINT={url}/oauth/authorize")
     click.echo(f"DOORKEY_PROVIDER_DEV_TOKEN_ENDPOINT={url}/oauth/token")

@@ -165,7 +165,7 @@ def check_callback(provider: Provider, transaction: Transaction, params: Params,
         step.received = {name: len(params(name)) for name in ("code", "error", "iss", "state")}
         issuers, errors, codes = params("iss"), params("error"), params("code")
         if not step.check("iss is the provider's", IssuerMismatch.rfc, _is_from(provider, issuers)):
-            raise IssuerMismatch(f"iss is {clean_text(issuers)}")
+            raise IssuerMismatch(f"iss is {clean_text(issuers)}") if issuers else _nameless()
         if errors and (len(errors) > 1 or codes):
             step.check("either error or code", CallbackMalformed.rfc, False)
             raise CallbackMalformed(f"{len(errors)} errors and {len(codes)} codes")
@@ -175,6 +175,14 @@ def check_callback(provider: Provider, transaction: Transaction, params: Params,
             raise CallbackMalformed(f"{len(codes)} codes")
         step.received["code"] = fingerprint(codes[0])
         return CheckedCallback(provider, transaction, codes[0])
+
+
+def _nameless() -> IssuerMismatch:
+    return IssuerMismatch(
+        "iss is missing although it was promised",
+        message="The provider's answer does not say whose it is, although the provider promised that.",
+        hint="Look for a setting there that leaves iss (the issuer) out of answers to this client, and switch it off.",
+    )
 
 
 def _is_from(provider: Provider, issuers: Sequence[str]) -> bool:

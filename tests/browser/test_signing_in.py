@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from doorkey.factory import DEV_SCOPE
+from doorkey.presets import DEV_SCOPE
 from tests.browser.chromium import launched
 from tests.browser.conftest import NewPage
 from tests.browser.sites import Sites
