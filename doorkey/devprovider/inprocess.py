@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPHeaderDict, HTTPResponse
+from urllib3.exceptions import ProtocolError
 from werkzeug.test import EnvironBuilder
 
 from doorkey.devprovider.wire import HANG_UP, SLEEP, HungUp
@@ -55,7 +56,8 @@ def exchange(app: Wsgi, request: requests.PreparedRequest, timeout: Any = None) 
     except HungUp:
         if started:
             raise requests.exceptions.ChunkedEncodingError("the answer ended early", request=request) from None
-        raise requests.exceptions.ConnectionError("the connection was closed", request=request) from None
+        closed = ProtocolError("the connection was closed")
+        raise requests.exceptions.ConnectionError(closed, request=request) from None
     return Answer(started[0], started[1], content)
 
 
