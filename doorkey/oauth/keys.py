@@ -84,7 +84,7 @@ def _read_key(item: Any) -> VerificationKey:
     public = {name: item[name] for name in ("kty", "crv", "n", "e", "x", "y") if name in item}
     size = int.from_bytes(decode(_word(item, "n")) or b"").bit_length()
     if kty == "RSA" and size not in RSA_BITS:
-        raise ValueError(f"its {size} bits are too few or too many")
+        raise ValueError(f"its {size} bits are too few or too many" if size else "its modulus n cannot be read")
     try:
         key = JWKRegistry.import_key(public)
         key.as_dict(private=False)  # what is wrong with the numbers shows here

@@ -38,15 +38,7 @@ class ProviderDirectory:
         """
         if provider.described:
             return provider
-        described = provider.described_by(self.metadata(provider, max_age=max_age))
-        for name, needed in _needs(described).items():
-            if needed and not getattr(described, name):
-                raise MetadataInvalid(
-                    f"{name} is missing",
-                    message=f"The provider's metadata names no {name}.",
-                    hint="Configure it, or check the issuer.",
-                )
-        return described
+        return provider.described_by(self.metadata(provider, max_age=max_age))
 
     def metadata(self, provider: Provider, *, max_age: float | None = None) -> Metadata:
         """What the provider says of itself. Raises as `describe()` does."""
@@ -54,13 +46,15 @@ class ProviderDirectory:
         def fetch() -> Metadata:
             known = [name for name in DISCOVERED if getattr(provider, name)]
             try:
-                return fetch_metadata(
+                found = fetch_metadata(
                     provider.issuer,
                     openid=provider.is_openid,
                     hosts=provider.endpoint_hosts,
                     known=known,
                     transport=self._transport.within(LOGIN_CALL_SECONDS),
                 )
+                _check_completeness(provider.described_by(found))
+                return found
             except DoorkeyError as error:
                 events.log(
                     events.METADATA_FAILED,
@@ -100,11 +94,18 @@ def _name(provider: Provider) -> str:
     return f"{provider.id} {provider.issuer}"
 
 
-def _needs(provider: Provider) -> dict[str, bool]:
-    return {
+def _check_completeness(provider: Provider) -> None:
+    needs = {
         "authorization_endpoint": True,
         "token_endpoint": True,
         "jwks_uri": provider.needs_keys,
         "userinfo_endpoint": provider.userinfo == "always",
         "pushed_authorization_request_endpoint": provider.push,
     }
+    for name, needed in needs.items():
+        if needed and not getattr(provider, name):
+            raise MetadataInvalid(
+                f"{name} is missing",
+                message=f"The provider's metadata names no {name}.",
+                hint="Configure it, or check the issuer.",
+            )

@@ -6,9 +6,12 @@ an app whose providers are such servers, and `signed()` is a token by itself.
 
 import hmac
 import json
+import socket
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlencode
 
@@ -64,10 +67,11 @@ def sealed_with(header: bytes, claims: Any, key: AnyKey, alg: str) -> str:
 
 
 class SigningProvider(ScriptedProvider):
-    """Signs with RS256 and `kid` "key-1". `claims` are those of the next ID tokens, `paths` where endpoints are."""
+    """Describes itself and publishes one RS256 key, `kid` "key-1"; its tokens are for `client_id`."""
 
     def __init__(self, *, client_id: str = "client-of-stub") -> None:
         super().__init__()
+        self._open: list[socket.socket] = []
         self.client_id = client_id
         self.key = key_for("RS256")
         self.describe()
@@ -122,6 +126,23 @@ class SigningProvider(ScriptedProvider):
     def prepare(self, begun: Begun, **changes: Any) -> None:
         """Have a good ID token ready for the sign-in `begun`."""
         self.hand_out(signed(self.claims(begun.params["nonce"], **changes), self.key, kid="key-1"))
+
+    def stop(self) -> None:
+        """Go down: no connection stays, and no new one is accepted."""
+        self.close()
+        for connection in self._open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def start_again(self) -> None:
+        """Come back at the same address."""
+        self._server = ThreadingHTTPServer(self._server.server_address[:2], self._server.RequestHandlerClass)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def _serve(self, handler: BaseHTTPRequestHandler) -> None:
+        self._open.append(handler.connection)
+        super()._serve(handler)
 
     def fetches(self) -> tuple[int, int]:
         """How often metadata and keys have been asked for."""
