@@ -186,6 +186,8 @@ class MetadataInvalid(ProviderError):
     rfc = "OpenID Connect Discovery 1.0 section 4.3"
     absent = False
     """True when there was no document at all, only a status that says so."""
+    contradicts = False
+    """True when it is the document of another issuer."""
 
 
 class KeysInvalid(ProviderError):
@@ -219,7 +221,7 @@ class IdTokenMissing(ProviderError):
     code = "id_token_missing"
     step = "ID token"
     message = "The provider did not say who signed in: its answer has no ID token."
-    hint = "The scope asks for openid. Leave it out for a provider that speaks OAuth 2.0 only."
+    hint = "Take openid out of SCOPE if the provider speaks OAuth 2.0 only; otherwise the provider has a fault."
     rfc = "OpenID Connect Core 1.0 section 3.1.3.3"
 
 

@@ -40,6 +40,8 @@ OWN_PARAMETERS = frozenset(
         "nonce",
         "code_challenge",
         "code_challenge_method",
+        "code_verifier",
+        "client_secret",
     ]
 )
 EXAMPLE_KEY = "replace-this-with-32-random-characters-or-more"
@@ -55,6 +57,9 @@ SIGNING_ALGS = (
 """Never "none"."""
 DURATION = re.compile(r"([1-9]\d{0,8})([smhd]?)")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LONGEST_URL = 2048
+LONGEST_SCOPE = 1500
+"""It travels in a cookie while somebody signs in."""
 LONGEST_DURATION = 366 * 86400
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -150,6 +155,8 @@ def secret_keys(value: str) -> tuple[Secret, ...]:
 
 def scope(value: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(value.split()))
+    if len(value) > LONGEST_SCOPE:
+        raise ValueError(f"is longer than {LONGEST_SCOPE} characters")
     for name in names:
         if not SCOPE_TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is not a scope name (RFC 6749 section 3.3)")
@@ -162,6 +169,8 @@ def resources(value: str) -> tuple[str, ...]:
     for uri in found:
         if not RESOURCE.fullmatch(uri):
             raise ValueError(f"{uri!r} is not an absolute URI without fragment")
+        if re.search(r",[a-z]+:", uri):
+            raise ValueError("has a comma in it; separate several with spaces")
     return found
 
 
@@ -228,6 +237,8 @@ def endpoint(value: str) -> str:
         return value
     if not re.fullmatch(r"[\x21-\x7e]+", value):
         raise ValueError("contains spaces or characters that a URL cannot have")
+    if len(value) > LONGEST_URL:
+        raise ValueError(f"is longer than {LONGEST_URL} characters")
     try:
         parts = urlsplit(value)
         host, _port = parts.hostname, parts.port
@@ -237,9 +248,26 @@ def endpoint(value: str) -> str:
         raise ValueError("must be an absolute URL that starts with https://")
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must start with https:// (http is for this machine only)")
+    if not HOST_NAME.fullmatch(host) and not _is_address(host):
+        raise ValueError("has no host name that the internet knows")
     if parts.fragment or "#" in value or "@" in parts.netloc or "\\" in value:
         raise ValueError("must have no fragment, no backslash and no user name")
     return value
+
+
+def authorization_endpoint(value: str) -> str:
+    """An endpoint whose own query says nothing that Doorkey says (RFC 6749 section 3.1)."""
+    for name, _ in parse_qsl(urlsplit(endpoint(value)).query, keep_blank_values=True):
+        if name in OWN_PARAMETERS:
+            raise ValueError(f"must not have {name} in its query: Doorkey sets that itself")
+    return value
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
 
 
 def endpoints(value: str) -> tuple[str, ...]:
@@ -250,6 +278,8 @@ def issuer(value: str) -> str:
     """Kept exactly as given, a trailing slash too (RFC 8414 section 2)."""
     if "?" in value:
         raise ValueError("must have no query")
+    if "/.well-known/" in value:
+        raise ValueError("must not be the address of the metadata; leave out /.well-known/ and what follows")
     return endpoint(value)
 
 

@@ -46,7 +46,7 @@ class ProviderSettings:
     label: str = setting("LABEL", "", values.text, "Name on the sign-in button; the id when empty")
     issuer: str = setting("ISSUER", "", values.issuer, "Exact issuer; endpoints that are not set are read from its metadata")
     endpoint_hosts: tuple[str, ...] = setting("ENDPOINT_HOSTS", "", values.host_patterns, "Hosts besides the issuer's that its metadata may name: api.example.com, *.example.com")
-    authorization_endpoint: str = setting("AUTHORIZATION_ENDPOINT", "", values.endpoint, "Where the browser is sent")
+    authorization_endpoint: str = setting("AUTHORIZATION_ENDPOINT", "", values.authorization_endpoint, "Where the browser is sent")
     token_endpoint: str = setting("TOKEN_ENDPOINT", "", values.endpoint, "Where the code is exchanged")
     jwks_uri: str = setting("JWKS_URI", "", values.endpoint, "Where the provider's keys are")
     userinfo_endpoint: str = setting("USERINFO_ENDPOINT", "", values.endpoint, "Where the provider says who signed in")
@@ -218,7 +218,7 @@ class _Reader:
             try:
                 found[row.name] = row.metadata["parse"](fallback if text is None else text.strip())
             except ValueError as error:
-                self.problems.append(f"{name}: {error}")
+                self.problems.append(f"{name}{'_FILE' if name + '_FILE' in self._given else ''}: {error}")
                 self.failed.add(name.removeprefix(PREFIX))
                 found[row.name] = row.metadata["parse"](row.metadata["default"])
         return table(**found)
@@ -231,8 +231,10 @@ class _Reader:
         if by_issuer_alone and "scope" not in defaults:
             defaults["scope"] = DISCOVERED_SCOPE
         provider = self.read(ProviderSettings, prefix, defaults, id=id)
+        without_issuer = (prefix + "ISSUER").removeprefix(PREFIX) in self.failed
         for name, sentence in check_provider(provider):
-            if (prefix + name).removeprefix(PREFIX) not in self.failed:
+            meant = without_issuer and name != "CLIENT_ID"  # what is missing may be what the issuer would have told
+            if not meant and (prefix + name).removeprefix(PREFIX) not in self.failed:
                 self.problems.append(f"{prefix}{name} {sentence}")
         return provider
 
@@ -253,7 +255,9 @@ def check_provider(provider: ProviderSettings) -> Iterator[tuple[str, str]]:
         yield "ISSUER", f"is missing; it looks like {form}"
         return
     required = ["client_id", *([] if provider.issuer else ["authorization_endpoint", "token_endpoint"])]
-    yield from ((name.upper(), "is missing") for name in required if not getattr(provider, name))
+    for name in required:
+        if not getattr(provider, name):
+            yield name.upper(), "is missing" + ("; or set ISSUER" if name != "client_id" else "")
     if provider.client_auth == "private_key_jwt" and not provider.private_key:
         yield "PRIVATE_KEY_FILE", "is missing; private_key_jwt needs it"
     elif provider.client_auth.startswith("client_secret") and not provider.client_secret:

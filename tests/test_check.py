@@ -83,7 +83,13 @@ def test_it_signs_nobody_in_and_leaves_no_token(environ: dict[str, str], live: O
         pytest.param({"USERINFO": "never"}, "not asked for user info", 0, id="no user info"),
         pytest.param({"ID_TOKEN_ALGS": "ES512"}, "None of its keys fits", 5, id="no fitting key"),
         pytest.param({"PUSHED_AUTHORIZATION": "always"}, "sign-ins that are announced", 0, id="pushed"),
-        pytest.param({"AUTHORIZATION_PARAMS": "audience=x"}, "client_secret_basic", 0, id="more parameters"),
+        pytest.param({"ID_TOKEN_ALGS": "HS256"}, "and ID_TOKEN_ALGS accepts HS256", 5, id="signature not offered"),
+        pytest.param(
+            {"AUTHORIZATION_PARAMS": "prompt=none"}, "nobody signs in who has no session", 0, id="prompt=none"
+        ),
+        pytest.param({"AUTHORIZATION_PARAMS": "max_age=1h"}, "RESOURCE and AUTHORIZATION_PARAMS", 4, id="max_age"),
+        pytest.param({"RESPONSE_MODE": "form_post"}, "the answer is a form that goes to it", 0, id="form_post"),
+        pytest.param({"CLIENT_SECRET": "", "CLIENT_AUTH": "none"}, "Doorkey is a public client", 4, id="public"),
     ],
 )
 def test_what_is_wrong_is_said_in_plain_words(
@@ -128,7 +134,10 @@ def test_a_provider_that_is_down_is_said_to_be_and_the_others_are_checked(
         "DOORKEY_PROVIDER_DOWN_CLIENT_SECRET": "y",
     }
     result = check({**environ, **two})
-    assert "could not be reached" in result.stdout
+    assert (
+        f"could not be reached, or did not answer in time. ({stub.url}/.well-known/openid-configuration: "
+        in result.stdout
+    )
     assert "takes our client" in result.stdout
     assert result.exit_code == 5
     assert check({**environ, **two}, "acme").exit_code == 0
@@ -159,23 +168,55 @@ def test_an_unknown_provider_is_a_mistake_in_the_command(environ: dict[str, str]
 def test_with_nothing_configured_the_development_provider_is_checked(tmp_path: Path) -> None:
     result = check({"DOORKEY_CONFIG": "/dev/null", "DOORKEY_INSTANCE": str(tmp_path)})
     assert (result.exit_code, failures(result)) == (0, []), result.output
+    assert "the built-in development provider, and not yours" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("ahead", "found"),
-    [(0, OK), (1, OK), (-1, OK), (20, WARNING), (-20, WARNING), (61, FAILED), (-90, FAILED), (7200, FAILED)],
+    [
+        (0, OK),
+        (1, OK),
+        (-1, OK),
+        (20, OK),
+        (-20, OK),
+        (40, WARNING),
+        (-40, WARNING),
+        (61, FAILED),
+        (-90, FAILED),
+        (7200, FAILED),
+    ],
 )
 def test_the_clock_difference_is_measured(ahead: int, found: str) -> None:
     date = email.utils.formatdate(NOW + ahead, usegmt=True)
     finding = _clock_finding(date, NOW, NOW + 0.2, leeway=60)
     assert finding.result == found
     if abs(ahead) > 1:
-        said = float(re.findall(r"clock is ([0-9.]+) s", finding.what)[0])
+        said = float(re.findall(r"([0-9.]+) s (?:ahead|behind)", finding.what)[0])
         assert abs(said - abs(ahead)) < 1
         assert ("ahead" in finding.what) is (ahead > 0)
     assert isinstance(finding.error, IdTokenInvalid) is (found == FAILED)
 
 
-@pytest.mark.parametrize("date", ["", "soon", "Tue, 99 Nov 2026 00:00:00 GMT"])
+def test_a_terminal_gets_text_only(environ: dict[str, str], stub: ScriptedProvider) -> None:
+    described = {
+        "issuer": stub.url,
+        "authorization_endpoint": f"{stub.url}/authorize",
+        "token_endpoint": f"{stub.url}/token",
+        "jwks_uri": f"{stub.url}/keys",
+        "code_challenge_methods_supported": ["\x1b]0;owned\x07", "\ud800"],
+        "token_endpoint_auth_methods_supported": ["\x1b[31m"],
+        "id_token_signing_alg_values_supported": ["RS256", "\x9b31m"],
+    }
+    stub.answer("/.well-known/openid-configuration", described)
+    stub.answer("/keys", {"keys": [{"kty": "\x1b[31m"}]})
+    stub.answer("/token", {"error": "\x1b[2Jinvalid", "error_description": "\x07"}, 400)
+    stub.answer("/authorize", "gone", 302, {"Location": f"{ORIGIN}/callback/acme?error=%1b%5b31m"})
+    for arguments in ((), ("--json",)):
+        result = check(environ, *arguments, ISSUER=stub.url)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert not [letter for letter in result.output if not letter.isprintable() and letter != "\n"]
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Tue, 99 Nov 2026 00:00:00 GMT", f"Mon, {9**30} Jan 2024 00:00:00 GMT"])
 def test_a_provider_that_tells_no_time_is_no_failure(date: str) -> None:
     assert _clock_finding(date, NOW, NOW, leeway=60).result == NOTE

@@ -80,13 +80,13 @@ class Crowd:
 
 
 def _callers_of_get() -> int:
-    """How many threads are inside `get()` and have noted which flight they saw."""
+    """How many threads wait for a flight."""
     found = 0
     for top in sys._current_frames().values():
         frame: FrameType | None = top
-        while frame and frame.f_code is not Documents.get.__code__:
+        while frame and frame.f_code is not Documents._await.__code__:
             frame = frame.f_back
-        found += bool(frame and "seen" in frame.f_locals)
+        found += frame is not None
     return found
 
 
@@ -277,17 +277,26 @@ def test_no_jump_of_the_clock_stops_renewals_or_attempts(
     assert documents.get("d", source) == "document 5"
 
 
-def test_looking_is_due_at_first_and_some_seconds_after_a_failure(
+def test_looking_asks_at_first_then_when_it_is_old_and_some_seconds_after_a_failure(
     clock: MovedClock, documents: Documents[str], source: Source
 ) -> None:
-    assert documents.is_due("d")
+    def asked() -> int:
+        """How often it was asked for, after one more look."""
+        landed = documents.look("d", source)
+        if landed:
+            assert landed.wait(5)
+        for _ in range(500):
+            if not any(thread.name == "flight" for thread in threading.enumerate()):
+                break
+            time.sleep(0.01)
+        return documents.flights("d")
+
     source.error = ProviderUnreachable("refused")
-    with pytest.raises(ProviderUnreachable):
-        documents.get("d", source)
-    assert not documents.is_due("d")
+    assert (asked(), asked()) == (1, 1)
     clock.advance(PROBE_SECONDS)
-    assert documents.is_due("d")
+    assert asked() == 2
     source.error = None
-    documents.get("d", source)
-    clock.advance(TTL * 2)
-    assert not documents.is_due("d")
+    clock.advance(PROBE_SECONDS)
+    assert (asked(), asked()) == (3, 3)
+    clock.advance(RETRY_SECONDS)
+    assert asked() == 4

@@ -158,11 +158,24 @@ def test_who_is_signed_in_makes_nobody_look(person: Person, stub: SigningProvide
     assert other.seen == []
 
 
-def test_the_page_asks_each_provider_once(person: Person, stub: SigningProvider, clock: MovedClock) -> None:
+def test_the_page_asks_each_provider_once_in_half_a_minute(
+    person: Person, stub: SigningProvider, clock: MovedClock
+) -> None:
     for _ in range(5):
         person.get("/")
-        clock.advance(TTL)
+        clock.advance(5)
     assert stub.fetches() == (1, 0)
+
+
+def test_the_page_finds_out_that_a_provider_went_down(person: Person, stub: SigningProvider, clock: MovedClock) -> None:
+    person.get("/")
+    stub.answer(OPENID, "gone", 503)
+    clock.advance(60)
+    until = time.monotonic() + 10
+    while 'class="trouble"' not in person.get("/").text:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert person.get("/login?provider=stub").status_code == 302  # by the old copy
 
 
 def test_the_page_does_not_wait_for_a_provider_that_hangs(

@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import click
 
@@ -25,12 +26,14 @@ from doorkey.errors import (
     StoreUnavailable,
     TokenRefused,
 )
+from doorkey.events import clean_text
 from doorkey.factory import create_app
-from doorkey.oauth.provider_check import FAILED, NOTE, OK, Finding, Trial
+from doorkey.oauth.provider_check import FAILED, NOTE, OK, WARNING, Finding, Trial
 from doorkey.oauth.provider_probes import check_provider
 from doorkey.settings import Settings
 from doorkey.web.runtime import Doorkey
 
+LONGEST = 1000
 REFUSED, UNUSABLE, NOT_WHO_IT_SHOULD_BE = 4, 5, 6
 
 
@@ -63,7 +66,7 @@ def _check(settings: Settings, provider: tuple[str, ...], as_json: bool) -> int:
     unknown = [id for id in provider if id not in doorkey.providers]
     if unknown:
         known = ", ".join(doorkey.providers)
-        fail(SettingsError([f"there is no provider {id} in DOORKEY_PROVIDERS; there is {known}" for id in unknown]))
+        raise click.UsageError(f"there is no provider {unknown[0]} in DOORKEY_PROVIDERS; there is {known}")
     trial = Trial(settings.own_url, doorkey.directory, doorkey.checks, doorkey.transport, doorkey.random)
     code = _tell("doorkey", _check_doorkey(settings, doorkey), as_json)
     for id in provider or doorkey.providers:
@@ -75,6 +78,9 @@ def _check(settings: Settings, provider: tuple[str, ...], as_json: bool) -> int:
 
 def _check_doorkey(settings: Settings, doorkey: Doorkey) -> Iterator[Finding]:
     """What is the same for all providers: the address, its cookies, the store."""
+    if settings.development:
+        what = "Nothing is configured here: this is the built-in development provider, and not yours."
+        yield Finding(WARNING, what, "Settings come from the environment and from config.env in this folder.")
     secure = settings.own_url.startswith("https://")
     cookies = "Secure cookies of this host alone" if secure else "cookies without Secure, for this machine only"
     yield Finding(OK if secure else NOTE, f"People open {settings.own_url}, with {cookies}.")
@@ -91,7 +97,7 @@ def _tell(name: str, findings: Iterator[Finding], as_json: bool) -> int:
     code = 0
     if not as_json:
         click.echo(name)
-    for finding in findings:
+    for finding in map(_clean, findings):
         if as_json:
             line = {"of": name, "result": finding.result, "what": finding.what, "hint": finding.hint}
             click.echo(json.dumps(line | {"error": finding.error.code if finding.error else None}))
@@ -105,9 +111,14 @@ def _tell(name: str, findings: Iterator[Finding], as_json: bool) -> int:
     return code
 
 
+def _clean(finding: Finding) -> Finding:
+    """A terminal obeys what is not text."""
+    return replace(finding, what=clean_text(finding.what, limit=LONGEST), hint=clean_text(finding.hint, limit=LONGEST))
+
+
 def _exit_code(error: DoorkeyError | None) -> int:
     if isinstance(error, TokenRefused | AuthorizationRefused | PushedRequestRefused):
         return REFUSED
-    if isinstance(error, IdTokenInvalid | IssuerMismatch) or (isinstance(error, MetadataInvalid) and not error.absent):
+    if isinstance(error, IdTokenInvalid | IssuerMismatch) or (isinstance(error, MetadataInvalid) and error.contradicts):
         return NOT_WHO_IT_SHOULD_BE
     return UNUSABLE

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from doorkey.base64url import encode
 from doorkey.clock import Clock
 from doorkey.errors import PushedRequestRefused
-from doorkey.oauth.client_auth import ClientProof
+from doorkey.oauth.client_auth import ClientProof, masks
 from doorkey.oauth.http import LOGIN_CALL_SECONDS, Transport, read_json_object
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.token import provider_words
@@ -50,9 +50,9 @@ def authorization_url(
         provider.authorization_endpoint,
         state=state,
         code_verifier=encode(verifier) if provider.pkce else None,
-        **more,
     )
-    return str(url)
+    pairs = [(name, value) for name, values in more.items() for value in values]
+    return f"{url}&{urlencode(pairs)}" if pairs else str(url)
 
 
 def push(provider: Provider, url: str, *, transport: Transport, clock: Clock, trace: Trace) -> str:
@@ -86,8 +86,7 @@ def _read_request_uri(status: int, body: bytes, provider: Provider) -> str:
         raise PushedRequestRefused(f"status {status}, {error}") from None
     request_uri = answer.get("request_uri")
     if status not in (200, 201) or not isinstance(request_uri, str):
-        words = provider_words(answer, (provider.client_secret,) if provider.client_secret else ())
-        raise PushedRequestRefused(f"status {status}", provider_error=words)
+        raise PushedRequestRefused(f"status {status}", provider_error=provider_words(answer, masks(provider)))
     if not 0 < len(request_uri) <= LONGEST_REQUEST_URI or not request_uri.isascii() or not request_uri.isprintable():
         raise PushedRequestRefused("request_uri is not a URI")
     return request_uri

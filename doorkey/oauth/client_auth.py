@@ -46,6 +46,12 @@ def basic_credentials(provider: Provider) -> tuple[str, ...]:
     return (_pair(quote_plus, provider), _pair(str, provider)) if provider.client_secret else ()
 
 
+def masks(provider: Provider, *more: str) -> tuple[str, ...]:
+    """Every form in which a provider could repeat the client's secret, or `more` secrets of this request."""
+    plain = [secret for secret in (*more, provider.client_secret) if secret]
+    return (*plain, *(quote_plus(secret) for secret in plain), *basic_credentials(provider))
+
+
 def _basic(encoded: Callable[[str], str]) -> Make:
     return lambda provider, url, clock, random: Proof({"Authorization": "Basic " + _pair(encoded, provider)})
 

@@ -9,9 +9,11 @@ import http.client
 import io
 import socket
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import urllib3
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 IDLE_SECONDS = 4.0
 """Less than the keep-alive time of common servers, of which five seconds is the shortest."""
@@ -52,9 +54,44 @@ class _DeadlineResponse(http.client.HTTPResponse):
 class _HTTPConnection(urllib3.connection.HTTPConnection):
     response_class = _DeadlineResponse
 
+    def _new_conn(self) -> socket.socket:
+        """One connect time-out for all addresses of a name together, where urllib3 gives it to each."""
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            failure = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
+            raise NameResolutionError(self.host, self, failure) from error
+        try:
+            return _connect(found, self.timeout, self.socket_options or ())
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"no connection to {self.host} in time") from error
+        except OSError as error:
+            raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
 
-class _HTTPSConnection(urllib3.connection.HTTPSConnection):
-    response_class = _DeadlineResponse
+
+class _HTTPSConnection(_HTTPConnection, urllib3.connection.HTTPSConnection):
+    pass
+
+
+def _connect(addresses: Sequence[Any], seconds: float | None, options: Iterable[Any]) -> socket.socket:
+    """The first of `addresses` that answers; each has a fair share of what is left. Raises `OSError`."""
+    ends = time.monotonic() + seconds if seconds is not None else None
+    failure: OSError = OSError("the name has no address")
+    for number, (family, kind, protocol, _, address) in enumerate(addresses):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            for option in options:
+                sock.setsockopt(*option)
+            if ends is not None:
+                sock.settimeout(max(0.01, (ends - time.monotonic()) / (len(addresses) - number)))
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failure = error
+        else:
+            sock.settimeout(seconds)
+            return sock
+    raise failure
 
 
 class _FreshPool(urllib3.HTTPConnectionPool):

@@ -1,34 +1,63 @@
 """Documents of providers, fetched when first needed and kept for a while: metadata and keys.
 
-One request at a time for each document, whoever waits for it shares its result. `metadata.py`
-and `keys.py` say where a document is and how it is read.
+One request at a time for each document, in a thread of its own: whoever needs it meanwhile waits for that one, as
+long as they can, and takes its result. So a provider that hangs costs its own sign-ins time and nobody else.
+`metadata.py` and `keys.py` say where a document is and how it is read.
 """
 
+import contextvars
 import copy
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from doorkey.clock import Clock
-from doorkey.errors import DoorkeyError
+from doorkey.errors import DoorkeyError, ProviderUnreachable
 
 T = TypeVar("T")
 
 RETRY_SECONDS = 30.0
 """After a failure an old copy serves for this long before the next attempt; also the least time between renewals."""
+
 PROBE_SECONDS = 10.0
+PATIENCE_SECONDS = 10.0
+OLD_COPY_SECONDS = 1.0
+"""How long somebody waits who could use an old copy."""
+
+SLOW_SECONDS = 1.0
+"""A flight that takes longer is one that a crowd must not wait for; its failure is remembered for a moment."""
+
+CROWD = 8
+MOST_DOCUMENTS = 256
+
+
+class _Flight(Generic[T]):
+    """One request under way. `value` or `error` is there once `done` is set."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.done = threading.Event()
+        self.value: T | None = None
+        self.error: BaseException | None = None
+        self.waiting = 0
+
+    @property
+    def is_slow(self) -> bool:
+        return time.monotonic() - self.began > SLOW_SECONDS
 
 
 @dataclass
 class _Entry(Generic[T]):
-    lock: threading.Lock = field(default_factory=threading.Lock)
     value: T | None = None
     fetched_at: float = float("-inf")
     renewed_at: float = float("-inf")
     failed_at: float = float("-inf")
-    error: DoorkeyError | None = None
+    failed_slowly: bool = False
+    error: BaseException | None = None
     flights: int = 0
+    flight: _Flight[T] | None = field(default=None)
 
 
 class Documents(Generic[T]):
@@ -44,47 +73,74 @@ class Documents(Generic[T]):
         self._entries: dict[str, _Entry[T]] = {}
         self._guard = threading.Lock()
 
-    def get(self, key: str, fetch: Callable[[], T], *, max_age: float | None = None) -> T:
+    def get(
+        self, key: str, fetch: Callable[[], T], *, max_age: float | None = None, patience: float = PATIENCE_SECONDS
+    ) -> T:
         """The document; a copy younger than `max_age` seconds (default: the time to live) will do.
 
-        Raises what `fetch` raises (a `DoorkeyError`), unless an old copy may serve.
+        Raises what `fetch` raises (a `DoorkeyError`), unless an old copy may serve; `ProviderUnreachable` when
+        `patience` seconds were not enough, or many wait already.
         """
-        entry = self._entry(key)
-        seen = entry.flights
-        if entry.value is not None and self._is_younger(entry, self._ttl if max_age is None else max_age):
-            return entry.value
-        with entry.lock:
-            if entry.flights == seen and not self._rests_on_old_copy(entry):
-                self._fly(entry, fetch)
-            return self._landed(entry)
+        with self._guard:
+            entry = self._entry(key)
+            if entry.value is not None and self._is_younger(entry, self._ttl if max_age is None else max_age):
+                return entry.value
+            if entry.value is not None and self._rests_on_old_copy(entry):
+                return entry.value
+            if entry.error is not None and entry.value is None and self._failed_slowly_just_now(entry):
+                raise _own(entry.error)
+            flight = self._board(entry, fetch)
+            old = entry.value if self._may_serve(entry) else None
+        return self._await(flight, old, patience)
 
-    def renew(self, key: str, fetch: Callable[[], T], *, known: T) -> T:
+    def renew(self, key: str, fetch: Callable[[], T], *, known: T, patience: float = PATIENCE_SECONDS) -> T:
         """A newer document than `known`, asked for at most every 30 seconds; otherwise the copy there is."""
-        entry = self._entry(key)
-        with entry.lock:
+        with self._guard:
+            entry = self._entry(key)
             now = self._clock()
             if entry.value is not known or 0 <= now - entry.renewed_at < RETRY_SECONDS:
-                return entry.value or known
+                return entry.value if entry.value is not None else known
             entry.renewed_at = now
-            self._fly(entry, fetch)
-            return self._landed(entry)
+            flight = self._board(entry, fetch)
+        return self._await(flight, None, patience)
+
+    def look(self, key: str, fetch: Callable[[], T]) -> threading.Event | None:
+        """Ask in the background when that is due; what to wait for when nothing good is known yet."""
+        with self._guard:
+            entry = self._entry(key)
+            if entry.flight is None and not self._is_due(entry):
+                return None
+            was_good = entry.value is not None and entry.error is None
+            flight = self._board(entry, fetch)
+            return None if was_good else flight.done
+
+    def peek(self, key: str) -> T | None:
+        """The copy there is, however old."""
+        with self._guard:
+            return self._entry(key).value
 
     def failure(self, key: str) -> DoorkeyError | None:
         """What the last attempt failed with; None when it worked or there was none."""
-        return self._entry(key).error
+        with self._guard:
+            error = self._entry(key).error
+        return error if isinstance(error, DoorkeyError) else None
 
     def flights(self, key: str) -> int:
         """How often the document has been asked for so far."""
-        return self._entry(key).flights
-
-    def is_due(self, key: str) -> bool:
-        """Whether nothing is known, or the last attempt failed some seconds ago."""
-        entry = self._entry(key)
-        return not entry.flights or (entry.error is not None and not self._failed_within(entry, PROBE_SECONDS))
+        with self._guard:
+            return self._entry(key).flights
 
     def _entry(self, key: str) -> _Entry[T]:
-        with self._guard:
-            return self._entries.setdefault(key, _Entry())
+        if key not in self._entries:
+            while len(self._entries) >= MOST_DOCUMENTS:
+                del self._entries[next(iter(self._entries))]
+            self._entries[key] = _Entry()
+        return self._entries[key]
+
+    def _is_due(self, entry: _Entry[T]) -> bool:
+        if entry.error is not None:
+            return not self._failed_within(entry, PROBE_SECONDS)
+        return not self._is_younger(entry, RETRY_SECONDS)
 
     def _is_younger(self, entry: _Entry[T], seconds: float) -> bool:
         return 0 <= self._clock() - entry.fetched_at < seconds
@@ -92,23 +148,63 @@ class Documents(Generic[T]):
     def _failed_within(self, entry: _Entry[T], seconds: float) -> bool:
         return 0 <= self._clock() - entry.failed_at < seconds
 
+    def _failed_slowly_just_now(self, entry: _Entry[T]) -> bool:
+        """Then the next ones need not find out for themselves."""
+        return entry.failed_slowly and self._failed_within(entry, PROBE_SECONDS)
+
+    def _may_serve(self, entry: _Entry[T]) -> bool:
+        """Whether an old copy may stand in: nothing is known against it."""
+        error = entry.error if isinstance(entry.error, DoorkeyError) else ProviderUnreachable()
+        return entry.value is not None and self._keeps_stale(error)
+
     def _rests_on_old_copy(self, entry: _Entry[T]) -> bool:
         """Asking again at once would make every sign-in wait for a provider that is down."""
-        stale = entry.value is not None and entry.error is not None and self._keeps_stale(entry.error)
-        return stale and self._failed_within(entry, RETRY_SECONDS)
+        return entry.error is not None and self._may_serve(entry) and self._failed_within(entry, RETRY_SECONDS)
 
-    def _fly(self, entry: _Entry[T], fetch: Callable[[], T]) -> None:
+    def _board(self, entry: _Entry[T], fetch: Callable[[], T]) -> _Flight[T]:
+        """The flight under way, or a new one."""
+        if entry.flight is None:
+            entry.flight = _Flight()
+            run = contextvars.copy_context().run
+            arguments = (self._fly, entry, entry.flight, fetch)
+            threading.Thread(target=run, args=arguments, name="flight", daemon=True).start()
+        return entry.flight
+
+    def _fly(self, entry: _Entry[T], flight: _Flight[T], fetch: Callable[[], T]) -> None:
         try:
-            entry.value, entry.error = fetch(), None
-            entry.fetched_at = self._clock()
-        except DoorkeyError as error:
-            entry.error, entry.failed_at = error, self._clock()
-        finally:
+            flight.value = fetch()
+        except BaseException as error:  # whoever waits gets it
+            flight.error = error
+        with self._guard:
             entry.flights += 1
+            entry.flight = None
+            entry.error = flight.error
+            if flight.error is None:
+                entry.value, entry.fetched_at = flight.value, self._clock()
+            else:
+                entry.failed_at, entry.failed_slowly = self._clock(), flight.is_slow
+        flight.done.set()
 
-    def _landed(self, entry: _Entry[T]) -> T:
-        error = entry.error
-        if error is not None and (entry.value is None or not self._keeps_stale(error)):
-            raise copy.copy(error)  # each thread its own, because raising writes into it
-        assert entry.value is not None
-        return entry.value
+    def _await(self, flight: _Flight[T], old: T | None, patience: float) -> T:
+        with self._guard:
+            crowded = flight.waiting >= CROWD and flight.is_slow
+            flight.waiting += 1
+        landed = not crowded and flight.done.wait(min(patience, OLD_COPY_SECONDS) if old is not None else patience)
+        with self._guard:
+            flight.waiting -= 1
+        if not landed and old is not None:
+            return old
+        if not landed:
+            raise ProviderUnreachable("many wait for it already" if crowded else "it did not answer in time")
+        error = flight.error
+        if error is None and flight.value is not None:
+            return flight.value
+        if old is not None and isinstance(error, DoorkeyError) and self._keeps_stale(error):
+            return old
+        raise _own(error)
+
+
+def _own(error: BaseException | None) -> BaseException:
+    """Each thread its own, because raising writes into it."""
+    assert error is not None
+    return copy.copy(error) if isinstance(error, DoorkeyError) else error

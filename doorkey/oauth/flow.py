@@ -32,7 +32,7 @@ from doorkey.events import clean_text, fingerprint
 from doorkey.oauth.authorization import authorization_url, push
 from doorkey.oauth.documents import Documents
 from doorkey.oauth.http import LOGIN_CALL_SECONDS, Transport
-from doorkey.oauth.id_token import ID_TOKEN, REFRESHED_ID_TOKEN, Expected, Kind, validate
+from doorkey.oauth.id_token import ID_TOKEN, REFRESHED_ID_TOKEN, Expected, Kind, is_subject, validate
 from doorkey.oauth.jws import unchecked_claims
 from doorkey.oauth.keys import KeySet, KeySource
 from doorkey.oauth.provider import Provider
@@ -241,7 +241,7 @@ def finish(checked: CheckedCallback, *, checks: Checks, transport: Transport, tr
         token = msgspec.structs.replace(token, id_token=None)
     identity = identify(expected, token, claims, keys=keys, transport=transport, trace=trace)
     sid = claims.get("sid")
-    return SignedIn(identity, token, sid if isinstance(sid, str) else "")
+    return SignedIn(identity, token, sid if is_subject(sid) else "")
 
 
 def _checked_claims(

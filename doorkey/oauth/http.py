@@ -10,6 +10,7 @@ development provider can be reached without a socket and tests can put in what t
 
 import copy
 import json
+import math
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -137,15 +138,22 @@ class Transport:
         tls = ssl.create_default_context(cafile=ca_bundle or certifi.where())
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
         shared = BoundedAdapter(tls, connect=connect, answer=answer, largest_body=largest_body)
-        self._adapters: dict[str, BaseAdapter] = {"https://": shared, "http://": shared, **(adapters or {})}
+        self._lasting: dict[str, BaseAdapter] = {"https://": shared, "http://": shared, **(adapters or {})}
+        self._adapters = self._lasting
+        self._ends = math.inf
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
 
     def within(self, seconds: float) -> "Transport":
         """The same transport for calls that have `seconds` from now, all together."""
         bounded = copy.copy(self)
-        ends = time.monotonic() + seconds
-        bounded._adapters = {prefix: _Until(adapter, ends) for prefix, adapter in self._adapters.items()}
+        bounded._ends = ends = time.monotonic() + seconds
+        bounded._adapters = {prefix: _Until(adapter, ends) for prefix, adapter in self._lasting.items()}
         return bounded
+
+    @property
+    def seconds_left(self) -> float:
+        """How long calls may still take; ten seconds where nobody said."""
+        return max(0.0, min(self._ends - time.monotonic(), LOGIN_CALL_SECONDS))
 
     def equip(self, session: requests.Session) -> None:
         """Give `session` our adapters, headers and no help from the environment."""
@@ -181,24 +189,27 @@ class Transport:
                 prepared.largest_body = largest_body  # type: ignore[attr-defined]
             return session.send(prepared)
         except FOREIGN as error:
-            raise translate(error, step) from error
+            raise translate(error, step, str(request.url)) from error
 
 
 def _no_redirect(response: requests.Response) -> None:
     """A redirect is an answer like any other: following it would carry a code or a token elsewhere."""
 
 
-def translate(error: Exception, step: str) -> DoorkeyError:
-    """One of `FOREIGN` as one of ours, at `step`. Our own mistakes are not to be passed in: they are 500s.
+def translate(error: Exception, step: str, url: str) -> DoorkeyError:
+    """One of `FOREIGN`, in a call to `url` for `step`, as one of ours. Our own mistakes are not meant: they are 500s.
 
     What went wrong goes to the log by names only: the texts of these exceptions may hold headers.
     """
     if isinstance(error, DoorkeyError):
         error.step = error.step or step
         return error
-    detail, cause = _names_of_causes(error), error.args[0] if error.args else None
+    detail = f"{url.partition('?')[0]}: {_names_of_causes(error)}"
+    cause = error.args[0] if error.args else None
     if isinstance(error, requests.exceptions.SSLError):
         hint = "The provider's TLS certificate is not trusted; see DOORKEY_CA_BUNDLE."
+        if "WRONG_VERSION_NUMBER" in str(error):
+            hint = "There is no TLS at that address; is it http?"
         return ProviderUnreachable(detail, hint=hint, step=step)
     if isinstance(cause, urllib3.exceptions.ProtocolError):  # hung up, or spoke something that is not HTTP
         return ProviderError(detail, step=step)

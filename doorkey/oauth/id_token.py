@@ -66,9 +66,10 @@ class Kind:
     rules: tuple[Rule, ...]
 
 
-def is_subject(value: Any) -> bool:
+def is_subject(value: Any) -> TypeGuard[str]:
     """A text of 1 to 255 characters that can be stored and sent on (OpenID Connect Core 1.0 section 2)."""
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_SUBJECT and is_text(value)
+    fits = isinstance(value, str) and 0 < len(value) <= LONGEST_SUBJECT
+    return fits and is_text(value) and value == value.strip()
 
 
 def is_text(value: str) -> bool:
@@ -180,6 +181,13 @@ SIGNED_USER_INFO = Kind("signed user info", "user info", UserInfoInvalid, PLAIN,
 SAID_IN_THE_LOG = ("iss", "aud", "azp", "exp", "iat", "nbf", "auth_time", "acr")
 
 
+def _expectation(claim: str, expected: Expected) -> str:
+    """For the log: what would have been right, where that is one value."""
+    right = {"iss": expected.provider.issuer, "aud": expected.provider.client_id, "azp": expected.provider.client_id}
+    times = {"exp", "iat", "nbf", "auth_time"}
+    return f", expected {right[claim]}" if claim in right else f", now is {expected.now:.0f}" if claim in times else ""
+
+
 def accepted_algorithms(provider: Provider) -> tuple[str, ...]:
     """What settings say; otherwise asymmetric ones, and of those only what the provider says it uses."""
     if provider.id_token_algs:
@@ -214,7 +222,7 @@ def validate(kind: Kind, token: str, expected: Expected, keys: KeySource | None,
         if not step.check(rule.claim, rule.rfc, rule.holds(signed.claims, held)):
             value = signed.claims.get(rule.claim, "missing") if rule.claim in SAID_IN_THE_LOG else "wrong or missing"
             raise kind.error(
-                f"{rule.claim} is {clean_text(value)}",
+                f"{rule.claim} is {clean_text(value)}" + _expectation(rule.claim, held),
                 message=f"The provider's {kind.name} {rule.why}",
                 hint=rule.hint,
                 step=kind.step,

@@ -12,9 +12,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key
 
 from doorkey.base64url import decode
-from doorkey.errors import KeysInvalid
+from doorkey.errors import KeysInvalid, ProviderUnreachable
 from doorkey.oauth.documents import Documents
-from doorkey.oauth.http import LARGEST_DOCUMENT, Transport, read_json_object
+from doorkey.oauth.http import LARGEST_DOCUMENT, LOGIN_CALL_SECONDS, Transport, read_json_object
 
 STEP = "keys"
 MOST_KEYS = 100
@@ -101,7 +101,11 @@ def _word(item: dict[str, Any], name: str) -> str:
 
 
 class KeySource:
-    """The keys at one address, for checking one token: as they are kept, and newer ones at most once."""
+    """The keys at one address, for checking one token: as they are kept, and newer ones at most once.
+
+    Fetching has a deadline of its own, because others may wait for it too; this token waits as long as
+    `transport` has time.
+    """
 
     def __init__(self, documents: Documents[KeySet], jwks_uri: str, transport: Transport):
         self._documents = documents
@@ -110,7 +114,11 @@ class KeySource:
 
     def keys(self) -> KeySet:
         """Raises `KeysInvalid`, `ProviderUnreachable` or another `ProviderError`."""
-        return self._documents.get(self._uri, self._fetch)
+        try:
+            return self._documents.get(self._uri, self._fetch, patience=self._transport.seconds_left)
+        except ProviderUnreachable as error:
+            error.step = error.step or STEP
+            raise
 
     def find(self, verified: Callable[[KeySet], bool]) -> bool:
         """Whether `verified(keys)` is true for the keys that are kept or, when those do not do, for new ones.
@@ -121,13 +129,17 @@ class KeySource:
         known = self.keys()
         if verified(known):
             return True
+        current = self._documents.peek(self._uri)
+        if current is not known and current is not None:
+            return verified(current)  # another sign-in renewed them meanwhile
         if self._documents.flights(self._uri) != before:
             return False  # they were fetched just now
-        newer = self._documents.renew(self._uri, self._fetch, known=known)
+        newer = self._documents.renew(self._uri, self._fetch, known=known, patience=self._transport.seconds_left)
         return newer is not known and verified(newer)
 
     def _fetch(self) -> KeySet:
-        response = self._transport.get(self._uri, {}, STEP, largest_body=LARGEST_DOCUMENT)
+        transport = self._transport.within(LOGIN_CALL_SECONDS)
+        response = transport.get(self._uri, {}, STEP, largest_body=LARGEST_DOCUMENT)
         if response.status_code != 200:
             raise KeysInvalid(f"status {response.status_code}")
         return read_keys(response.content)

@@ -4,6 +4,7 @@ Fetched by `Metadata.fetch()` and kept by `documents.py`; provider.py puts it un
 names below are ever read: a document can switch nothing else on or off, such as PKCE or TLS checks.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -13,9 +14,10 @@ from doorkey.errors import DoorkeyError, MetadataInvalid, ResponseTooLarge
 from doorkey.events import clean_text
 from doorkey.oauth.http import LARGEST_DOCUMENT, Transport, read_json_object
 from doorkey.oauth.return_target import host_matches
-from doorkey.setting_values import endpoint
+from doorkey.setting_values import authorization_endpoint, endpoint, is_loopback
 
 STEP = "metadata"
+_WORD = re.compile(r"[\x21-\x7e]{1,200}")
 OPENID = "openid-configuration"
 RFC_8414 = "oauth-authorization-server"
 
@@ -99,7 +101,7 @@ def fetch_metadata(
     try:
         document = read_json_object(response.content)
     except ValueError as error:
-        raise MetadataInvalid(f"{location}: {error}", hint="Its answer is not a JSON object.") from None
+        raise MetadataInvalid(f"{location}: {error}", hint=f"The answer of {location} is not a JSON object.") from None
     return read_metadata(document, issuer=issuer, location=location, hosts=hosts, known=known)
 
 
@@ -116,11 +118,14 @@ def read_metadata(
 ) -> Metadata:
     """The names that Doorkey knows, checked. Raises `MetadataInvalid` (Discovery 4.3, RFC 8414 section 3.3)."""
     if document.get("issuer") != issuer:
-        shown = clean_text(document["issuer"]) if "issuer" in document else "missing"
-        raise MetadataInvalid(
-            f"issuer is {shown} at {location}",
+        shown = clean_text(document["issuer"]) if "issuer" in document else "nothing"
+        error = MetadataInvalid(
+            f"issuer is {shown} at {location}, expected {issuer}",
             message="The provider calls itself by another name than the configured issuer.",
+            hint=f"It calls itself {shown}, and the configured issuer is {issuer}: a slash at the end counts.",
         )
+        error.contradicts = True
+        raise error
     found: dict[str, Any] = {"issuer": issuer, "location": location}
     for name in _READ["endpoint"]:
         if name in document and name not in known:
@@ -128,7 +133,7 @@ def read_metadata(
     for name in _READ["names"]:
         value = document.get(name)
         if isinstance(value, list):
-            found[name] = tuple(item for item in value if isinstance(item, str))
+            found[name] = tuple(item for item in value if isinstance(item, str) and _WORD.fullmatch(item))
     for name in _READ["flag"]:
         found[name] = document.get(name) is True
     return Metadata(**found)
@@ -137,13 +142,16 @@ def read_metadata(
 def _read_endpoint(name: str, value: Any, issuer: str, hosts: Sequence[str]) -> str:
     """A URL at the issuer's own origin, or at a host that settings allow (RFC 9700 section 4.4)."""
     try:
-        url = endpoint(value) if isinstance(value, str) and value else ""
+        read = authorization_endpoint if name == "authorization_endpoint" else endpoint
+        url = read(value) if isinstance(value, str) and value else ""
     except ValueError as error:
         raise MetadataInvalid(f"{name} {error}", message=f"The provider's {name} cannot be used.") from None
     if not url:
         raise MetadataInvalid(f"{name} is not a URL", message=f"The provider's {name} cannot be used.")
     there, own = urlsplit(url), urlsplit(issuer)
-    at_home = there.netloc.lower() == own.netloc.lower() or host_matches(there.hostname or "", hosts)
+    host = there.hostname or ""
+    usual = there.port in (None, 443) or is_loopback(host)
+    at_home = there.netloc.lower() == own.netloc.lower() or (usual and host_matches(host, hosts))
     if there.scheme != own.scheme or not at_home:
         raise MetadataInvalid(
             f"{name} is at {clean_text(there.netloc)}",

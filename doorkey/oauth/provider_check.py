@@ -46,9 +46,11 @@ class Trial:
 
 def failed(error: DoorkeyError) -> Finding:
     """An error as a finding, with the provider's own words."""
-    words = (error.provider_error or {}).values()
-    said = f" It says: {'; '.join(words)}." if words else ""
-    return Finding(FAILED, error.message + said, error.hint, error)
+    words = [text for name, text in (error.provider_error or {}).items() if name in ("error", "error_description")]
+    said = f" It says: {': '.join(words)}" if words else ""
+    where = f" ({error.detail})" if error.detail else ""
+    step = f"{error.step[:1].upper()}{error.step[1:]}: " if error.step else ""
+    return Finding(FAILED, f"{step}{error.message}{said}{where}", error.hint, error)
 
 
 def check_settings(provider: Provider, trial: Trial) -> Iterator[Finding]:
@@ -57,6 +59,16 @@ def check_settings(provider: Provider, trial: Trial) -> Iterator[Finding]:
     if provider.private_keys:
         yield Finding(NOTE, f"Key set to register there: {trial.public_url}/.well-known/jwks.json")
     yield Finding(NOTE, f"Client id {provider.client_id}, which proves itself by {provider.auth_method}")
+    if provider.auth_method == "none":
+        yield Finding(NOTE, "There is neither CLIENT_SECRET nor PRIVATE_KEY_FILE: Doorkey is a public client.")
+    if provider.auth_method == "private_key_jwt" and provider.client_secret:
+        yield Finding(NOTE, "CLIENT_SECRET is not used to prove the client: there is a key.")
+    if ("prompt", "none") in provider.authorization_params:
+        yield Finding(
+            WARNING,
+            "With prompt=none nobody signs in who has no session at the provider.",
+            "Take it out of AUTHORIZATION_PARAMS; a link to /login may have it.",
+        )
 
 
 def check_metadata(provider: Provider, trial: Trial) -> Iterator[Finding]:
@@ -109,7 +121,12 @@ def check_keys(provider: Provider, trial: Trial) -> Iterator[Finding]:
             message=f"It signs ID tokens with {offered or 'nothing'} only, which is not accepted.",
             hint="Set ID_TOKEN_ALGS if you trust that, or choose a signing key at the provider.",
         )
-    yield Finding(OK, f"ID tokens may be signed with {', '.join(algorithms)}")
+    offered_algs = provider.id_token_algs_offered
+    if offered_algs is not None and not set(algorithms) & set(offered_algs):
+        what = f"It signs ID tokens with {', '.join(offered_algs)}, and ID_TOKEN_ALGS accepts {', '.join(algorithms)}."
+        yield Finding(FAILED, what, "See ID_TOKEN_ALGS.")
+    else:
+        yield Finding(OK, f"ID tokens may be signed with {', '.join(algorithms)}")
     source = trial.checks.source(provider, trial.transport)
     if not provider.needs_keys or source is None:
         return

@@ -5,19 +5,18 @@ Doorkey starts and serves live sessions while a provider is down: nothing is fet
 """
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 
 from doorkey import events
 from doorkey.clock import Clock
-from doorkey.errors import DoorkeyError, MetadataInvalid
+from doorkey.errors import DoorkeyError, MetadataInvalid, ProviderUnreachable
 from doorkey.oauth.documents import Documents
 from doorkey.oauth.http import LOGIN_CALL_SECONDS, Transport
 from doorkey.oauth.keys import KeySet
-from doorkey.oauth.metadata import Metadata, fetch_metadata, is_outage
+from doorkey.oauth.metadata import STEP, Metadata, fetch_metadata, is_outage
 from doorkey.oauth.provider import DISCOVERED, Provider
-
-LOOKING_AT_ONCE = 4
 
 
 class ProviderDirectory:
@@ -28,8 +27,6 @@ class ProviderDirectory:
         self.keys: Documents[KeySet] = Documents(ttl, clock)
         self._transport = transport
         self._metadata: Documents[Metadata] = Documents(ttl, clock, keeps_stale=is_outage)
-        self._pool = ThreadPoolExecutor(LOOKING_AT_ONCE, thread_name_prefix="doorkey-metadata")
-        self._looking: dict[str, Future[None]] = {}
 
     def describe(self, provider: Provider, *, max_age: float | None = None) -> Provider:
         """`provider` with nothing left open; metadata younger than `max_age` seconds (default: `ttl`) will do.
@@ -42,51 +39,42 @@ class ProviderDirectory:
 
     def metadata(self, provider: Provider, *, max_age: float | None = None) -> Metadata:
         """What the provider says of itself. Raises as `describe()` does."""
+        try:
+            return self._metadata.get(_name(provider), lambda: self._fetch(provider), max_age=max_age)
+        except ProviderUnreachable as error:
+            error.step = error.step or STEP
+            raise
 
-        def fetch() -> Metadata:
-            known = [name for name in DISCOVERED if getattr(provider, name)]
-            try:
-                found = fetch_metadata(
-                    provider.issuer,
-                    openid=provider.is_openid,
-                    hosts=provider.endpoint_hosts,
-                    known=known,
-                    transport=self._transport.within(LOGIN_CALL_SECONDS),
-                )
-                _check_completeness(provider.described_by(found))
-                return found
-            except DoorkeyError as error:
-                events.log(
-                    events.METADATA_FAILED,
-                    level=logging.WARNING,
-                    provider=provider.id,
-                    code=error.code,
-                    detail=error.detail,
-                )
-                raise
-
-        return self._metadata.get(_name(provider), fetch, max_age=max_age)
+    def _fetch(self, provider: Provider) -> Metadata:
+        try:
+            found = fetch_metadata(
+                provider.issuer,
+                openid=provider.is_openid,
+                hosts=provider.endpoint_hosts,
+                known=[name for name in DISCOVERED if getattr(provider, name)],
+                transport=self._transport.within(LOGIN_CALL_SECONDS),
+            )
+            _check_completeness(provider.described_by(found))
+        except DoorkeyError as error:
+            told = {"provider": provider.id, "code": error.code, "detail": error.detail}
+            events.log(events.METADATA_FAILED, level=logging.WARNING, error=None, **told)
+            raise
+        return found
 
     def failure(self, provider: Provider) -> DoorkeyError | None:
         """Why the provider could not be described when that was last tried; None when it could, or was not tried."""
         return None if provider.described else self._metadata.failure(_name(provider))
 
     def look_around(self, providers: Iterable[Provider], *, seconds: float) -> None:
-        """Find out about providers of which nothing is known: for `seconds` at most, then in the background."""
-        due = []
-        for provider in providers:
-            name = _name(provider)
-            running = self._looking.get(name)
-            if not provider.described and (running is None or running.done()) and self._metadata.is_due(name):
-                self._looking[name] = self._pool.submit(self._look, provider)
-                due.append(self._looking[name])
-        wait(due, timeout=seconds)
-
-    def _look(self, provider: Provider) -> None:
-        try:
-            self.describe(provider)
-        except DoorkeyError:
-            return  # `failure()` has it now
+        """Ask again how it is with each, in the background; where nothing good is known, wait `seconds` at most."""
+        unknown = [
+            self._metadata.look(_name(provider), partial(self._fetch, provider))
+            for provider in providers
+            if not provider.described
+        ]
+        ends = time.monotonic() + seconds
+        for landed in filter(None, unknown):
+            landed.wait(max(0.0, ends - time.monotonic()))
 
 
 def _name(provider: Provider) -> str:

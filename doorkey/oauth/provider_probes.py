@@ -4,6 +4,7 @@ A probe gives findings (provider_check.py) or raises a `DoorkeyError`, which is 
 """
 
 import email.utils
+import html
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -78,12 +79,12 @@ def _clock_finding(date: str, before: float, after: float, leeway: float) -> Fin
     """Date has whole seconds: its middle against the middle of the request."""
     try:
         theirs = email.utils.parsedate_to_datetime(date).timestamp() + 0.5
-    except ValueError:
+    except (ValueError, OverflowError, TypeError):
         return Finding(NOTE, "It does not say what time it is there.")
     difference = theirs - (before + after) / 2
     uncertain = 0.5 + (after - before) / 2
     said = f"{abs(difference):.1f} s {'ahead of' if difference > 0 else 'behind'} ours (measured to {uncertain:.1f} s)"
-    if abs(difference) <= uncertain + 1:
+    if abs(difference) <= max(uncertain + 1, leeway / 2):
         return Finding(OK, f"Its clock agrees with ours: {said}")
     hint = "Set the clocks of both sides by NTP; DOORKEY_CLOCK_LEEWAY allows more, up to 10m."
     if abs(difference) > leeway:
@@ -112,7 +113,10 @@ def check_client(provider: Provider, trial: Trial) -> Iterator[Finding]:
             yield Finding(OK, f"The token endpoint takes our client ({provider.auth_method}).")
         elif said in ("invalid_client", "unauthorized_client"):
             hint = "Check CLIENT_ID, CLIENT_SECRET and CLIENT_AUTH."
-            yield Finding(FAILED, f"The token endpoint refuses our client ({provider.auth_method}).", hint, error)
+            if provider.auth_method == "private_key_jwt":
+                hint = "Register the key set above there, and check CLIENT_ID and ASSERTION_AUDIENCE."
+            what = f"The token endpoint refuses our client ({provider.auth_method}): {said}"
+            yield Finding(FAILED, what, hint, error)
         else:
             what = f"The token endpoint answers {clean_text(said)} to a wrong code, so the client could not be tried."
             yield Finding(NOTE, what)
@@ -143,6 +147,11 @@ def check_authorization(provider: Provider, trial: Trial) -> Iterator[Finding]:
     location = response.headers.get("Location", "")
     if response.status_code in (302, 303) and location.startswith(redirect_uri + "?"):
         yield from _check_answer(provider, location, state)
+    elif response.status_code == 200 and redirect_uri in html.unescape(response.text):
+        yield Finding(OK, "The redirect URI is registered there: the answer is a form that goes to it.")
+    elif response.status_code >= 500:
+        error = ProviderError(f"status {response.status_code} from {provider.authorization_endpoint}")
+        yield Finding(FAILED, f"Its authorization endpoint is broken (status {response.status_code}).", "", error)
     elif response.status_code >= 400:
         hint = "Usually the redirect URI above is not registered there for this client, or the client id is wrong."
         yield Finding(
@@ -173,8 +182,8 @@ def _check_answer(provider: Provider, location: str, state: str) -> Iterator[Fin
         words = clean_text(given.get("error_description", [""])[0])
         yield Finding(
             FAILED,
-            f"It refuses what Doorkey asks for: {error} {words}".rstrip(),
-            "Check SCOPE and RESOURCE.",
+            f"It refuses what Doorkey asks for: {error}: {words}".rstrip(": "),
+            "Check SCOPE, RESOURCE and AUTHORIZATION_PARAMS.",
             AuthorizationRefused(),
         )
 

@@ -18,6 +18,14 @@ from doorkey.oauth.http import read_json_object
 ERROR_FIELDS = ("error", "error_description", "message", "path", "status", "timestamp")
 """What is kept of a provider's error: RFC 6749 section 5.2 and the fields of the seed contract."""
 
+REFUSALS = {
+    "invalid_client": "The client id, its secret or key, or CLIENT_AUTH is not what the provider has registered.",
+    "invalid_grant": "The code was used, was too old, or was given for another redirect URI. Sign in again.",
+    "unauthorized_client": "The client is not allowed to sign people in there; its registration needs a look.",
+    "invalid_target": "The provider does not give a token for what RESOURCE asks for.",
+}
+"""What usually fixes an error of RFC 6749 section 5.2 or RFC 8707 section 2."""
+
 LONGEST_TOKEN = 16 * 1024
 LONGEST_LIFE = 2**31 - 1
 _NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
@@ -67,11 +75,12 @@ def read_token_response(
     except ValueError as error:
         raise TokenResponseInvalid(f"status {status}, {error}", hint=_hint_for(status)) from None
     words = provider_words(answer, secrets)
+    hint = REFUSALS.get(words.get("error", ""))
     if status != 200:
         refused = TokenRefused if 400 <= status < 500 and "error" in words else TokenResponseInvalid
-        raise refused(f"status {status}", provider_error=words)
+        raise refused(f"status {status}", provider_error=words, hint=hint)
     if answer.get("error") is not None:
-        raise TokenRefused("status 200 with error", provider_error=words)
+        raise TokenRefused("status 200 with error", provider_error=words, hint=hint)
     try:
         return _read_token(answer, scope_asked, now, " " if scope_separator == "space" else ",")
     except ValueError as error:

@@ -5,14 +5,13 @@ raw answer is read by our strict reader before Authlib sees it, and Authlib's ow
 """
 
 from typing import Any
-from urllib.parse import quote_plus
 
 import msgspec
 
 from doorkey.clock import Clock
 from doorkey.errors import TokenRefused
 from doorkey.events import clean_text, fingerprint
-from doorkey.oauth.client_auth import ClientProof, basic_credentials
+from doorkey.oauth.client_auth import ClientProof, masks
 from doorkey.oauth.http import FOREIGN, Transport, translate
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.token import Token, read_token_response
@@ -94,8 +93,7 @@ def _ask(
     clock: Clock,
 ) -> Token:
     """One request with client authentication; `secrets` are masked wherever the provider repeats them."""
-    plain = [secret for secret in (*secrets, provider.client_secret) if secret]
-    masked = (*plain, *(quote_plus(secret) for secret in plain), *basic_credentials(provider))
+    masked = masks(provider, *secrets)
     step.sent |= {
         "POST": provider.token_endpoint,
         "client_id": provider.client_id,
@@ -125,7 +123,7 @@ def _ask(
     try:
         session.fetch_token(provider.token_endpoint, grant_type=grant_type, auth=proof, **form)
     except FOREIGN as error:
-        raise translate(error, step.name) from error
+        raise translate(error, step.name, provider.token_endpoint) from error
     _note_result(step, read[0])
     return read[0]
 

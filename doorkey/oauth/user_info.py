@@ -5,7 +5,6 @@ some keep e-mail addresses at an endpoint of their own. Which claims are read is
 dotted paths. Nobody is signed in when the ID token and the endpoint speak of different people.
 """
 
-import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -75,7 +74,7 @@ def identify(
         claims |= told
     if provider.email_endpoint:
         claims |= _addresses(provider, token, transport, trace)
-    return identity_from_claims(provider, claims)
+    return identity_from_claims(provider, claims, sub=id_claims.get("sub", ""))
 
 
 def _ask(
@@ -118,8 +117,7 @@ def _read_claims(status: int, body: bytes, token: Token) -> dict[str, Any]:
 
 
 def _same_subject(id_claims: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
-    first, second = id_claims["sub"], told.get("sub")
-    return isinstance(second, str) and hmac.compare_digest(first.encode(), second.encode("utf-8", "replace"))
+    return isinstance(told.get("sub"), str) and bool(told["sub"] == id_claims["sub"])
 
 
 def _addresses(provider: Provider, token: Token, transport: Transport, trace: Trace) -> dict[str, Any]:
@@ -145,19 +143,26 @@ def _addresses(provider: Provider, token: Token, transport: Transport, trace: Tr
         return {"email": chosen[0], "email_verified": True} if len(chosen) == 1 else {"email": None}
 
 
-def identity_from_claims(provider: Provider, claims: Mapping[str, Any]) -> Identity:
-    """The identity in `claims`. Raises `UserInfoInvalid` when the user claim is missing or odd."""
+def identity_from_claims(provider: Provider, claims: Mapping[str, Any], *, sub: str = "") -> Identity:
+    """The identity in `claims`; `sub` is the one of a checked ID token, if any.
+
+    Raises `UserInfoInvalid` when the claim for the user is missing or odd, or is an address nobody vouches for.
+    """
     user = _identifier(claim_at(claims, provider.claim_user))
     if not is_subject(user):
         raise UserInfoInvalid(f"the claim {provider.claim_user} is missing or not an identifier")
-    sub = claims["sub"] if provider.is_openid else user
+    verified = claims.get("email_verified")
+    if provider.claim_user == provider.claim_email and not (verified is True or verified == "true"):
+        hint = "Let another claim name the user (CLAIM_USER), or let the provider verify addresses."
+        message = "The provider does not vouch for your e-mail address, which is your user name here."
+        raise UserInfoInvalid("email_verified is not true", message=message, hint=hint)
     names = (claim_at(claims, path.strip()) for path in provider.claim_name.split(","))
     return Identity(
         provider=provider.id,
-        sub=sub,
-        alias="" if user == sub else user,
+        sub=sub or user,
+        alias="" if user == (sub or user) else user,
         name=next((shown for shown in map(_shown, names) if shown), ""),
-        email=_shown(claim_at(claims, provider.claim_email)),
+        email=_address(claim_at(claims, provider.claim_email)),
         groups=_group_names(claim_at(claims, provider.claim_groups)),
         claims=_further(claims),
     )
@@ -184,6 +189,11 @@ def _group_names(value: Any) -> tuple[str, ...]:
     return tuple(name for name in names if isinstance(name, str) and name and is_text(name))[:MOST_GROUPS]
 
 
+def _address(value: Any) -> str:
+    """As it came or not at all: what is repaired could be somebody else's."""
+    return value if isinstance(value, str) and _shown(value) == value else ""
+
+
 def _shown(value: Any) -> str:
     return clean_text(value, limit=320) if isinstance(value, str) else ""
 
@@ -197,7 +207,9 @@ def _further(claims: Mapping[str, Any]) -> dict[str, Any]:
                 sizes[name] = len(msgspec.msgpack.encode({name: value}))
             except (ValueError, OverflowError, RecursionError, TypeError):
                 continue  # numbers and texts that msgpack does not know
+    total = sum(sizes.values())
     for name in sorted(sizes, key=lambda name: sizes[name], reverse=True):
-        if sum(sizes.values()) > LARGEST_CLAIMS:
-            del sizes[name]
+        if total <= LARGEST_CLAIMS:
+            break
+        total -= sizes.pop(name)
     return {name: claims[name] for name in sizes}

@@ -77,7 +77,8 @@ def test_script_in_a_claim_is_inert(claim, script, person, stub):
         assert person.sign_in().status_code == 303
         return person.get("/")
 
-    assert_inert(home(script), home("harmless"))
+    is_address = claim != "email" or script.isprintable()  # what cannot be one as it came is left out
+    assert_inert(home(script), home("harmless" if is_address else ""))
     assert person.get("/session").content_type == "application/json"
 
 
