@@ -35,6 +35,12 @@ class Source:
         return f"document {self.asked}"
 
 
+@pytest.fixture(autouse=True)
+def _a_busy_machine_is_not_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a slow provider changes is in attacks/test_openid_regressions.py."""
+    monkeypatch.setattr("doorkey.oauth.documents.SLOW_SECONDS", 60.0)
+
+
 @pytest.fixture
 def source() -> Source:
     return Source()

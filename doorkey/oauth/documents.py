@@ -27,7 +27,7 @@ OLD_COPY_SECONDS = 1.0
 """How long somebody waits who could use an old copy."""
 
 SLOW_SECONDS = 1.0
-"""A flight that takes longer is one that a crowd must not wait for; its failure is remembered for a moment."""
+"""A flight that takes longer is one that no more than `CROWD` wait for; its failure is remembered for a moment."""
 
 CROWD = 8
 MOST_DOCUMENTS = 256
@@ -44,8 +44,8 @@ class _Flight(Generic[T]):
         self.waiting = 0
 
     @property
-    def is_slow(self) -> bool:
-        return time.monotonic() - self.began > SLOW_SECONDS
+    def age(self) -> float:
+        return time.monotonic() - self.began
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Documents(Generic[T]):
                 return entry.value
             if entry.value is not None and self._rests_on_old_copy(entry):
                 return entry.value
-            if entry.error is not None and entry.value is None and self._failed_slowly_just_now(entry):
+            if entry.error is not None and not self._may_serve(entry) and self._failed_slowly_just_now(entry):
                 raise _own(entry.error)
             flight = self._board(entry, fetch)
             old = entry.value if self._may_serve(entry) else None
@@ -182,14 +182,16 @@ class Documents(Generic[T]):
             if flight.error is None:
                 entry.value, entry.fetched_at = flight.value, self._clock()
             else:
-                entry.failed_at, entry.failed_slowly = self._clock(), flight.is_slow
+                entry.failed_at, entry.failed_slowly = self._clock(), flight.age > SLOW_SECONDS
         flight.done.set()
 
     def _await(self, flight: _Flight[T], old: T | None, patience: float) -> T:
         with self._guard:
-            crowded = flight.waiting >= CROWD and flight.is_slow
+            crowded = flight.waiting >= CROWD
             flight.waiting += 1
-        landed = not crowded and flight.done.wait(min(patience, OLD_COPY_SECONDS) if old is not None else patience)
+        if crowded:
+            patience = min(patience, max(0.0, SLOW_SECONDS - flight.age))
+        landed = flight.done.wait(min(patience, OLD_COPY_SECONDS) if old is not None else patience)
         with self._guard:
             flight.waiting -= 1
         if not landed and old is not None:
