@@ -5,7 +5,7 @@
     ├── CallbackError                        400, the way back from the provider is wrong
     │   ├── StateMismatch  LoginAlreadyUsed  CallbackMalformed  IssuerMismatch
     ├── RequestRefused                       this request, for reasons of its own
-    │   ├── ForeignHost  UnknownProvider  ForgedRequest  TooManyRequests
+    │   ├── ForeignHost  UnknownProvider  ForgedRequest  TooManyRequests  LogoutTokenInvalid
     ├── ProviderError                        the other party
     │   ├── AccessDenied                     403, it (or the person) said no
     │   ├── AuthorizationRefused  PushedRequestRefused             502
@@ -120,6 +120,14 @@ class ForeignHost(RequestRefused):
     code = "foreign_host"
     message = "Doorkey is not served under this host name."
     hint = "Open it under its public URL (DOORKEY_PUBLIC_URL)."
+
+
+class LogoutTokenInvalid(RequestRefused):
+    code = "logout_token_invalid"
+    step = "logout token"
+    message = "The provider's logout token is not acceptable."
+    hint = "Nobody was signed out by it. Check the issuer and the client id on both sides."
+    rfc = "OpenID Connect Back-Channel Logout 1.0 section 2.6"
 
 
 class UnknownProvider(RequestRefused):

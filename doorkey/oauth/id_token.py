@@ -1,4 +1,4 @@
-"""The one validator of signed tokens: ID tokens, refreshed ID tokens and signed UserInfo, as tables of rules.
+"""The one validator of signed tokens: ID tokens, refreshed ones, logout tokens and UserInfo, as tables of rules.
 
 A `Kind` says which `typ` may stand in the header and which rules the claims must pass; a rule is a name,
 a sentence, a section and a function. `validate()` opens the token (jws.py), goes through the rules in order and
@@ -12,7 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
-from doorkey.errors import IdTokenInvalid, ProviderError, SignatureInvalid, TokenEncrypted, UserInfoInvalid
+from doorkey.errors import (
+    DoorkeyError,
+    IdTokenInvalid,
+    LogoutTokenInvalid,
+    ProviderError,
+    SignatureInvalid,
+    TokenEncrypted,
+    UserInfoInvalid,
+)
 from doorkey.events import clean_text
 from doorkey.oauth.jws import ASYMMETRIC, Signed, half_hash, open_signed
 from doorkey.oauth.keys import KeySource
@@ -29,7 +37,10 @@ Claims = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a token is held against. `first` are the claims of the ID token that a refresh must agree with."""
+    """What a token is held against. `first` are the claims of the ID token that a refresh must agree with.
+
+    `algorithms` narrows what is accepted, to what the session's own ID token was signed with.
+    """
 
     provider: Provider
     now: float
@@ -37,6 +48,7 @@ class Expected:
     nonce: str = ""
     access_token: str = ""
     alg: str = ""
+    algorithms: tuple[str, ...] = ()
     first: Claims | None = None
 
     def asked(self, name: str) -> str:
@@ -61,7 +73,7 @@ class Kind:
 
     name: str
     step: str
-    error: type[ProviderError]
+    error: type[DoorkeyError]
     types: tuple[str, ...]
     rules: tuple[Rule, ...]
 
@@ -131,6 +143,17 @@ def _strong_enough(claims: Claims, expected: Expected) -> bool:
     return not asked or "acr" not in claims or claims["acr"] in asked
 
 
+def _is_logout(claims: Claims, expected: Expected) -> bool:
+    events = claims.get("events")
+    return isinstance(events, dict) and isinstance(events.get(LOGOUT_EVENT), dict)
+
+
+def _names_whom(claims: Claims, expected: Expected) -> bool:
+    """Somebody, or one session of somebody; what is there must be a name."""
+    given = [claims[name] for name in ("sub", "sid") if name in claims]
+    return bool(given) and all(is_subject(name) for name in given)
+
+
 def _same_as_first(name: str) -> Callable[[Claims, Expected], bool]:
     def same(claims: Claims, expected: Expected) -> bool:
         return name not in claims or claims[name] == (expected.first or {}).get(name)
@@ -178,6 +201,17 @@ REFRESHED_ID_TOKEN = Kind(
 )  # fmt: skip
 SIGNED_USER_INFO = Kind("signed user info", "user info", UserInfoInvalid, PLAIN, (ISS, AUD, NOT_OVER, NBF))
 
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+_LOGOUT = LogoutTokenInvalid.rfc
+LOGOUT_TOKEN = Kind(
+    "logout token", "logout token", LogoutTokenInvalid, (*PLAIN, "logout+jwt"),
+    (ISS, AUD, EXP, IAT, NBF,
+     Rule("jti", "has no name of its own (jti).", _LOGOUT, lambda c, e: is_subject(c.get("jti"))),
+     Rule("events", "does not say that it is about a logout (events).", _LOGOUT, _is_logout),
+     Rule("nonce", "has a nonce, as an ID token has (nonce).", _LOGOUT, lambda c, e: "nonce" not in c),
+     Rule("sub", "names neither a user nor a session (sub or sid).", _LOGOUT, _names_whom)),
+)  # fmt: skip
+
 SAID_IN_THE_LOG = ("iss", "aud", "azp", "exp", "iat", "nbf", "auth_time", "acr")
 
 
@@ -198,12 +232,12 @@ def accepted_algorithms(provider: Provider) -> tuple[str, ...]:
 
 
 def validate(kind: Kind, token: str, expected: Expected, keys: KeySource | None, step: Step) -> Signed:
-    """The claims of `token`, which passed every rule of `kind`. Raises its `error` or another `ProviderError`."""
+    """The claims of `token`, which passed every rule of `kind`. Raises its `error` or a `ProviderError`."""
     provider = expected.provider
     try:
         signed = open_signed(
             token,
-            algorithms=accepted_algorithms(provider),
+            algorithms=expected.algorithms or accepted_algorithms(provider),
             keys=keys,
             secret=provider.client_secret,
             types=kind.types,
