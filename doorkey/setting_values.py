@@ -94,6 +94,10 @@ def text(value: str) -> str:
     return value
 
 
+def texts(value: str) -> tuple[str, ...]:
+    return tuple(text(item) for item in _items(value))
+
+
 def one_of(*choices: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if value not in choices:

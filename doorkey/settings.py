@@ -69,6 +69,7 @@ class ProviderSettings:
     authorization_params: tuple[tuple[str, str], ...] = setting("AUTHORIZATION_PARAMS", "", values.authorization_params, "More parameters for the authorization request, as a query string: prompt, max_age, acr_values, login_hint")
     pkce: bool = setting("PKCE", "on", values.switch, "PKCE with S256; off only for a server that refuses it")
     id_token_algs: tuple[str, ...] = setting("ID_TOKEN_ALGS", "", values.signing_algs, "Signatures of ID tokens that are accepted; empty: asymmetric ones that the provider names. HS256 only when set")
+    trusted_audiences: tuple[str, ...] = setting("TRUSTED_AUDIENCES", "", values.texts, "What ID tokens may name in aud besides the client id, comma separated; whoever that is could use them too")
     claim_user: str = setting("CLAIM_USER", "sub", values.text, "Claim that identifies the user, a dotted path")
     claim_name: str = setting("CLAIM_NAME", "name", values.text, "Claim with the name for people, a dotted path; several, comma separated: the first that is there")
     claim_email: str = setting("CLAIM_EMAIL", "email", values.text, "Claim with the e-mail address, a dotted path")

@@ -1,4 +1,4 @@
-"""What a logout token must say (OpenID Connect Back-Channel Logout 1.0 section 2.6; oauth/id_token.py)."""
+"""What a logout token must say, and whom it may be for (OpenID Back-Channel Logout 1.0 2.6; oauth/id_token.py)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -114,3 +114,26 @@ def test_neither_passes_for_the_other(keys: KeySource) -> None:
     for typ in ("logout+jwt", "JWT"):
         with pytest.raises(DoorkeyError):
             validate(ID_TOKEN, token(typ=typ), replace(EXPECTED, nonce="n"), keys, Step("ID token"))
+
+
+@pytest.mark.parametrize(
+    ("audience", "accepted"),
+    [
+        (["doorkey", "project-1"], True),
+        (["project-1", "doorkey", "project-2"], True),
+        (["doorkey"], True),
+        ("project-1", False),
+        (["project-1", "project-2"], False),
+        (["doorkey", "project-3"], False),
+        (["doorkey", ["project-1"]], False),
+        ([], False),
+    ],
+)
+def test_other_audiences_may_be_trusted_and_never_replace_us(keys: KeySource, audience: object, accepted: bool) -> None:
+    trusting = replace(EXPECTED.provider, trusted_audiences=("project-1", "project-2"))
+    expected = replace(EXPECTED, provider=trusting)
+    if accepted:
+        validate(LOGOUT_TOKEN, token(aud=audience), expected, keys, Step("logout token"))
+        return
+    with pytest.raises(LogoutTokenInvalid):
+        validate(LOGOUT_TOKEN, token(aud=audience), expected, keys, Step("logout token"))

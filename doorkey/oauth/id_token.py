@@ -100,10 +100,10 @@ def _audience(claims: Claims) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
-def _is_for_us_alone(claims: Claims, expected: Expected) -> bool:
-    """Other audiences could use the token too, and none of them is trusted."""
-    found = _audience(claims)
-    return bool(found) and all(audience == expected.provider.client_id for audience in found)
+def _is_for_us(claims: Claims, expected: Expected) -> bool:
+    """Other audiences could use the token too, so that there are none but trusted ones."""
+    found, us = _audience(claims), expected.provider.client_id
+    return us in found and all(audience == us or audience in expected.provider.trusted_audiences for audience in found)
 
 
 def _in_time(claims: Claims, expected: Expected) -> bool:
@@ -167,8 +167,8 @@ _CLOCKS = "Compare the clocks of both sides; DOORKEY_CLOCK_LEEWAY sets what diff
 _ISSUER = "Compare the configured issuer with the provider's own, character by character."
 
 ISS = Rule("iss", "comes from another issuer (iss).", _CORE, lambda c, e: c.get("iss") == e.provider.issuer, _ISSUER)
-AUD = Rule("aud", "is meant for somebody else (aud).", _CORE, _is_for_us_alone,
-           "Check the client id, and that the provider names no other client in aud.")  # fmt: skip
+AUD = Rule("aud", "is meant for somebody else (aud).", _CORE, _is_for_us,
+           "Check the client id. Audiences besides it that are right stand in TRUSTED_AUDIENCES.")  # fmt: skip
 AZP = Rule("azp", "was given to another client (azp).", _CORE,
            lambda c, e: "azp" not in c or c["azp"] == e.provider.client_id)  # fmt: skip
 SUB = Rule(

@@ -63,6 +63,7 @@ class Provider:
     pkce: bool
     push: bool
     id_token_algs: tuple[str, ...]
+    trusted_audiences: tuple[str, ...]
     claim_user: str
     claim_name: str
     claim_email: str
