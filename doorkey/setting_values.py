@@ -8,13 +8,15 @@ import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from doorkey.setting_urls import OWN_PARAMETERS, items
 
 CLIENT_AUTH_METHODS = (
     "client_secret_basic",
@@ -26,28 +28,8 @@ CLIENT_AUTH_METHODS = (
 )
 """`client_secret_basic_raw` leaves out the form-encoding of RFC 6749 section 2.3.1, for servers that want it so."""
 
-OWN_PARAMETERS = frozenset(
-    [
-        "client_id",
-        "redirect_uri",
-        "request",
-        "request_uri",
-        "resource",
-        "response_type",
-        "response_mode",
-        "scope",
-        "state",
-        "nonce",
-        "code_challenge",
-        "code_challenge_method",
-        "code_verifier",
-        "client_secret",
-    ]
-)
 EXAMPLE_KEY = "replace-this-with-32-random-characters-or-more"
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
-RESOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21\x22\x24-\x7e]+")
 PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
 SIGNING_CURVES = ("secp256r1", "secp384r1", "secp521r1")
 SIGNING_ALGS = (
@@ -57,7 +39,6 @@ SIGNING_ALGS = (
 """Never "none"."""
 DURATION = re.compile(r"([1-9]\d{0,8})([smhd]?)")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-LONGEST_URL = 2048
 LONGEST_SCOPE = 1500
 """It travels in a cookie while somebody signs in."""
 LONGEST_DURATION = 366 * 86400
@@ -95,7 +76,7 @@ def text(value: str) -> str:
 
 
 def texts(value: str) -> tuple[str, ...]:
-    return tuple(text(item) for item in _items(value))
+    return tuple(text(item) for item in items(value))
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
@@ -138,7 +119,7 @@ def duration_or_zero(value: str) -> int:
 
 
 def provider_ids(value: str) -> tuple[str, ...]:
-    ids = _items(value)
+    ids = items(value)
     for id in ids:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", id):
             raise ValueError(f"{id!r} is not a provider id: lower-case letters, digits and single hyphens")
@@ -148,7 +129,7 @@ def provider_ids(value: str) -> tuple[str, ...]:
 
 
 def secret_keys(value: str) -> tuple[Secret, ...]:
-    keys = _items(value)
+    keys = items(value)
     for number, key in enumerate(keys, start=1):
         if len(key) < 32:
             raise ValueError(f"key {number} has {len(key)} characters; at least 32 random ones are needed")
@@ -165,17 +146,6 @@ def scope(value: str) -> tuple[str, ...]:
         if not SCOPE_TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is not a scope name (RFC 6749 section 3.3)")
     return names
-
-
-def resources(value: str) -> tuple[str, ...]:
-    """Absolute URIs without fragment (RFC 8707 section 2)."""
-    found = tuple(dict.fromkeys(value.split()))
-    for uri in found:
-        if not RESOURCE.fullmatch(uri):
-            raise ValueError(f"{uri!r} is not an absolute URI without fragment")
-        if re.search(r",[a-z]+:", uri):
-            raise ValueError("has a comma in it; separate several with spaces")
-    return found
 
 
 def signing_algs(value: str) -> tuple[str, ...]:
@@ -215,111 +185,9 @@ def authorization_params(value: str) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
-def is_loopback(host: str) -> bool:
-    """Whether `host` (a name or an address, without port) can only mean this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def local_url(host: str, port: int) -> str:
-    """The origin of a server that listens on `host`, as this machine reaches it."""
-    return f"http://[{host}]:{port}" if ":" in host and is_loopback(host) else f"http://127.0.0.1:{port}"
-
-
-def host_of(url: str) -> str:
-    """The lower-case host of `url`, without port."""
-    return urlsplit(url).hostname or ""
-
-
-def endpoint(value: str) -> str:
-    """An absolute https URL, or http on loopback; no fragment, no credentials."""
-    if not value:
-        return value
-    if not re.fullmatch(r"[\x21-\x7e]+", value):
-        raise ValueError("contains spaces or characters that a URL cannot have")
-    if len(value) > LONGEST_URL:
-        raise ValueError(f"is longer than {LONGEST_URL} characters")
-    try:
-        parts = urlsplit(value)
-        host, _port = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError("is not a URL") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("must be an absolute URL that starts with https://")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("must start with https:// (http is for this machine only)")
-    if not HOST_NAME.fullmatch(host) and not _is_address(host):
-        raise ValueError("has no host name that the internet knows")
-    if parts.fragment or "#" in value or "@" in parts.netloc or "\\" in value:
-        raise ValueError("must have no fragment, no backslash and no user name")
-    return value
-
-
-def authorization_endpoint(value: str) -> str:
-    """An endpoint whose own query says nothing that Doorkey says (RFC 6749 section 3.1)."""
-    for name, _ in parse_qsl(urlsplit(endpoint(value)).query, keep_blank_values=True):
-        if name in OWN_PARAMETERS:
-            raise ValueError(f"must not have {name} in its query: Doorkey sets that itself")
-    return value
-
-
-def _is_address(host: str) -> bool:
-    try:
-        return bool(ipaddress.ip_address(host))
-    except ValueError:
-        return False
-
-
-def endpoints(value: str) -> tuple[str, ...]:
-    return tuple(endpoint(item) for item in _items(value))
-
-
-def issuer(value: str) -> str:
-    """Kept exactly as given, a trailing slash too (RFC 8414 section 2)."""
-    if "?" in value:
-        raise ValueError("must have no query")
-    if "/.well-known/" in value:
-        raise ValueError("must not be the address of the metadata; leave out /.well-known/ and what follows")
-    return endpoint(value)
-
-
-def public_url(value: str) -> str:
-    """An origin: scheme, host and perhaps a port, lower case, no path."""
-    parts = urlsplit(endpoint(value))
-    if not value:
-        return value
-    if parts.path not in ("", "/") or parts.query:
-        raise ValueError("must have no path: Doorkey needs a host name of its own")
-    if not is_loopback(parts.hostname or "") and not HOST_NAME.fullmatch(parts.hostname or ""):
-        raise ValueError("is not a host name that browsers understand (use its xn-- form)")
-    default = {"http": 80, "https": 443}[parts.scheme]
-    port = "" if parts.port in (None, default) else f":{parts.port}"
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{host}{port}"
-
-
-def domain(value: str) -> str:
-    name = value.lower().removeprefix(".")
-    if name and (not HOST_NAME.fullmatch(name) or "." not in name):
-        raise ValueError("must be a domain such as example.com")
-    return name
-
-
-def host_patterns(value: str) -> tuple[str, ...]:
-    patterns = tuple(item.lower() for item in _items(value))
-    for pattern in patterns:
-        if not HOST_NAME.fullmatch(pattern.removeprefix("*.")):
-            raise ValueError(f"{pattern!r} is not a host name or *.suffix")
-    return patterns
-
-
 def networks(value: str) -> tuple[Network, ...]:
     found = []
-    for item in _items(value):
+    for item in items(value):
         try:
             found.append(ipaddress.ip_network(item, strict=False))
         except ValueError:
@@ -337,13 +205,3 @@ def existing_file(value: str) -> str:
     if value and not Path(value).is_file():
         raise ValueError(f"there is no file {value}")
     return value
-
-
-def proxy_url(value: str) -> str:
-    if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
-        raise ValueError("must be a URL such as http://proxy.example.com:3128")
-    return value
-
-
-def _items(value: str) -> tuple[str, ...]:
-    return tuple(item.strip() for item in value.split(",") if item.strip())

@@ -3,7 +3,7 @@
 `load()` reads the environment and `config.env`, and returns a frozen `Settings` or raises
 `SettingsError` with every mistake found. The rows are the dataclass fields below: each has
 its default, its parser and one line of help; `config.example.env` repeats them and a test
-compares. Parsers live in `setting_values.py`, the rules between settings in `_cross_check`.
+compares. Parsers live in `setting_values.py` and `setting_urls.py`, the rules between settings in `_cross_check`.
 
 Called by factory.py and the command line; calls nothing but the other words.
 """
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from dotenv.parser import parse_stream
 
+from doorkey import setting_urls as urls
 from doorkey import setting_values as values
 from doorkey.errors import SettingsError
 from doorkey.presets import ISSUER_FORMS, PRESETS
@@ -44,18 +45,18 @@ class ProviderSettings:
     id: str
     preset: str = setting("PRESET", "", values.one_of("", *PRESETS), "Defaults for a known provider: " + ", ".join(PRESETS))
     label: str = setting("LABEL", "", values.text, "Name on the sign-in button; the id when empty")
-    issuer: str = setting("ISSUER", "", values.issuer, "Exact issuer; endpoints that are not set are read from its metadata")
-    endpoint_hosts: tuple[str, ...] = setting("ENDPOINT_HOSTS", "", values.host_patterns, "Hosts besides the issuer's that its metadata may name: api.example.com, *.example.com")
-    authorization_endpoint: str = setting("AUTHORIZATION_ENDPOINT", "", values.authorization_endpoint, "Where the browser is sent")
-    token_endpoint: str = setting("TOKEN_ENDPOINT", "", values.endpoint, "Where the code is exchanged")
-    jwks_uri: str = setting("JWKS_URI", "", values.endpoint, "Where the provider's keys are")
-    userinfo_endpoint: str = setting("USERINFO_ENDPOINT", "", values.endpoint, "Where the provider says who signed in")
+    issuer: str = setting("ISSUER", "", urls.issuer, "Exact issuer; endpoints that are not set are read from its metadata")
+    endpoint_hosts: tuple[str, ...] = setting("ENDPOINT_HOSTS", "", urls.host_patterns, "Hosts besides the issuer's that its metadata may name: api.example.com, *.example.com")
+    authorization_endpoint: str = setting("AUTHORIZATION_ENDPOINT", "", urls.authorization_endpoint, "Where the browser is sent")
+    token_endpoint: str = setting("TOKEN_ENDPOINT", "", urls.endpoint, "Where the code is exchanged")
+    jwks_uri: str = setting("JWKS_URI", "", urls.endpoint, "Where the provider's keys are")
+    userinfo_endpoint: str = setting("USERINFO_ENDPOINT", "", urls.endpoint, "Where the provider says who signed in")
     userinfo: str = setting("USERINFO", "auto", values.one_of("auto", "always", "never"), "Ask for the user: auto (when there is an endpoint), always, never")
-    email_endpoint: str = setting("EMAIL_ENDPOINT", "", values.endpoint, "Where a list of e-mail addresses is, for providers whose user info has none (GitHub)")
-    introspection_endpoint: str = setting("INTROSPECTION_ENDPOINT", "", values.endpoint, "Where a token can be asked about (RFC 7662)")
-    revocation_endpoint: str = setting("REVOCATION_ENDPOINT", "", values.endpoint, "Where tokens are revoked at sign-out (RFC 7009)")
-    end_session_endpoint: str = setting("END_SESSION_ENDPOINT", "", values.endpoint, "Where the provider's own session ends")
-    pushed_authorization_request_endpoint: str = setting("PUSHED_AUTHORIZATION_REQUEST_ENDPOINT", "", values.endpoint, "Where a sign-in is announced (RFC 9126)")
+    email_endpoint: str = setting("EMAIL_ENDPOINT", "", urls.endpoint, "Where a list of e-mail addresses is, for providers whose user info has none (GitHub)")
+    introspection_endpoint: str = setting("INTROSPECTION_ENDPOINT", "", urls.endpoint, "Where a token can be asked about (RFC 7662)")
+    revocation_endpoint: str = setting("REVOCATION_ENDPOINT", "", urls.endpoint, "Where tokens are revoked at sign-out (RFC 7009)")
+    end_session_endpoint: str = setting("END_SESSION_ENDPOINT", "", urls.endpoint, "Where the provider's own session ends")
+    pushed_authorization_request_endpoint: str = setting("PUSHED_AUTHORIZATION_REQUEST_ENDPOINT", "", urls.endpoint, "Where a sign-in is announced (RFC 9126)")
     pushed_authorization: str = setting("PUSHED_AUTHORIZATION", "auto", values.one_of("auto", "always"), "Announce sign-ins (RFC 9126): auto (when the provider demands it), always")
     client_id: str = setting("CLIENT_ID", "", values.text, "Client id registered at the provider")
     client_secret: Secret = setting("CLIENT_SECRET", "", Secret, "Client secret; better in a file: CLIENT_SECRET_FILE")
@@ -64,7 +65,7 @@ class ProviderSettings:
     assertion_audience: str = setting("ASSERTION_AUDIENCE", "issuer", values.one_of("issuer", "token_endpoint"), "Whom signed client credentials are addressed to: issuer, or token_endpoint")
     scope: tuple[str, ...] = setting("SCOPE", "", values.scope, "Scopes to ask for, separated by spaces; empty: what is registered there (with ISSUER alone: openid profile email)")
     scope_separator: str = setting("SCOPE_SEPARATOR", "space", values.one_of("space", "comma"), "What stands between the scopes in a token response: space, or comma (GitHub)")
-    resource: tuple[str, ...] = setting("RESOURCE", "", values.resources, "What the token is for, one or more absolute URIs separated by spaces (RFC 8707)")
+    resource: tuple[str, ...] = setting("RESOURCE", "", urls.resources, "What the token is for, one or more absolute URIs separated by spaces (RFC 8707)")
     response_mode: str = setting("RESPONSE_MODE", "query", values.one_of("query", "form_post"), "How the code comes back: query, or form_post")
     authorization_params: tuple[tuple[str, str], ...] = setting("AUTHORIZATION_PARAMS", "", values.authorization_params, "More parameters for the authorization request, as a query string: prompt, max_age, acr_values, login_hint")
     pkce: bool = setting("PKCE", "on", values.switch, "PKCE with S256; off only for a server that refuses it")
@@ -80,20 +81,20 @@ class ProviderSettings:
 class Settings:
     """The whole configuration; `development` is true when neither provider nor public URL is set."""
 
-    public_url: str = setting("PUBLIC_URL", "", values.public_url, "The URL people open; every absolute URL is built from it")
+    public_url: str = setting("PUBLIC_URL", "", urls.public_url, "The URL people open; every absolute URL is built from it")
     providers: tuple[ProviderSettings, ...] = setting("PROVIDERS", "", values.provider_ids, "Provider ids, comma separated; each needs DOORKEY_PROVIDER_<ID>_* settings")
     secret_key: tuple[Secret, ...] = setting("SECRET_KEY", "", values.secret_keys, "At least 32 random characters; several, comma separated: the first seals, all open; on loopback one is made")
     session_store: str = setting("SESSION_STORE", "sqlite:", values.session_store, "sqlite:PATH; sqlite: alone is a file in the instance folder")
     session_idle: int = setting("SESSION_IDLE", "60m", values.duration, "A session ends after this long without a request")
     session_absolute: int = setting("SESSION_ABSOLUTE", "12h", values.duration, "A session ends this long after sign-in, whatever happens")
-    cookie_domain: str = setting("COOKIE_DOMAIN", "", values.domain, "Parent domain of the gate cookie; none is set when empty")
-    allowed_hosts: tuple[str, ...] = setting("ALLOWED_HOSTS", "", values.host_patterns, "Hosts that ?next= may lead to besides Doorkey: app.example.com, *.apps.example.com")
+    cookie_domain: str = setting("COOKIE_DOMAIN", "", urls.domain, "Parent domain of the gate cookie; none is set when empty")
+    allowed_hosts: tuple[str, ...] = setting("ALLOWED_HOSTS", "", urls.host_patterns, "Hosts that ?next= may lead to besides Doorkey: app.example.com, *.apps.example.com")
     trusted_proxies: tuple[values.Network, ...] = setting("TRUSTED_PROXIES", "", values.networks, "Networks of reverse proxies whose X-Forwarded-For is believed")
     rate_limit: int = setting("RATE_LIMIT", "60", values.whole_number(0, 1_000_000), "Sign-ins begun, and callbacks, per minute and address, twice as many in a burst; 0: no limit")
     metadata_ttl: int = setting("METADATA_TTL", "1h", values.duration_or_zero, "How long a provider's metadata and keys are kept; 0: not at all")
     clock_leeway: int = setting("CLOCK_LEEWAY", "60s", values.duration_or_zero, "How far the clocks of Doorkey and a provider may differ, at most 10m")
     ca_bundle: str = setting("CA_BUNDLE", "", values.existing_file, "PEM file of authorities for calls to providers; the usual ones when empty")
-    http_proxy: str = setting("HTTP_PROXY", "", values.proxy_url, "Proxy for calls to providers; the environment's own are ignored")
+    http_proxy: str = setting("HTTP_PROXY", "", urls.proxy_url, "Proxy for calls to providers; the environment's own are ignored")
     log_format: str = setting("LOG_FORMAT", "auto", values.one_of("auto", "json", "text"), "json or text; auto: text in development, else json")
     instance: Path = setting("INSTANCE", "instance", Path, "Folder for the session file and generated keys")
     host: str = setting("HOST", "127.0.0.1", values.text, "Address to listen on; HOST works too")
@@ -101,7 +102,7 @@ class Settings:
     threads: int = setting("THREADS", "40", values.whole_number(2, 1000), "Threads for pages; at least as many as sign-ins at the same moment")
     dev_client_id: str = setting("DEV_CLIENT_ID", "doorkey-dev", values.text, "Development provider: its client's id")
     dev_client_secret: Secret = setting("DEV_CLIENT_SECRET", "", Secret, "Development provider: its client's secret; random at each start when empty")
-    dev_redirect_uris: tuple[str, ...] = setting("DEV_REDIRECT_URIS", "", values.endpoints, "Development provider: redirect URIs of other programs, comma separated")
+    dev_redirect_uris: tuple[str, ...] = setting("DEV_REDIRECT_URIS", "", urls.endpoints, "Development provider: redirect URIs of other programs, comma separated")
     dev_users_file: str = setting("DEV_USERS_FILE", "", values.existing_file, "Development provider: TOML file with users, clients and lifetimes")
     dev_control_token: Secret = setting("DEV_CONTROL_TOKEN", "", Secret, "Development provider: bearer token that opens /dev/ to other machines; none do when empty")
     insecure_dev_provider: bool = setting("INSECURE_DEV_PROVIDER", "off", values.switch, "Let the development provider answer beyond this machine (containers)")
@@ -109,7 +110,7 @@ class Settings:
     @property
     def own_url(self) -> str:
         """Where people open Doorkey; in development, this machine on the port it listens on."""
-        return self.public_url or values.local_url(self.host, self.port)
+        return self.public_url or urls.local_url(self.host, self.port)
 
     @property
     def development(self) -> bool:
@@ -293,14 +294,14 @@ def _cross_check(settings: Settings, *, debug: bool) -> Iterator[tuple[tuple[str
         yield ("PROVIDERS",), "DOORKEY_PROVIDERS is missing: with a public URL at least one provider must be configured"
     if not settings.public_url:
         yield ("PUBLIC_URL",), "DOORKEY_PUBLIC_URL is missing: redirect URIs are built from it, such as https://login.example.com"
-    elif not settings.secret_key and not values.is_loopback(values.host_of(settings.public_url)):
+    elif not settings.secret_key and not urls.is_loopback(urls.host_of(settings.public_url)):
         yield ("SECRET_KEY",), 'DOORKEY_SECRET_KEY is missing: make one with  python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
     yield from _check_cookie_domain(settings)
 
 
 def _check_development(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
     names = ("PUBLIC_URL", "PROVIDERS", "HOST", "INSECURE_DEV_PROVIDER")
-    if not values.is_loopback(settings.host) and not settings.insecure_dev_provider:
+    if not urls.is_loopback(settings.host) and not settings.insecure_dev_provider:
         yield names, (
             f"DOORKEY_HOST: {settings.host} is reachable from other machines, and without DOORKEY_PROVIDERS "
             "anybody could sign in through the development provider. Configure a provider, or, inside a "
@@ -316,5 +317,5 @@ def _check_cookie_domain(settings: Settings) -> Iterator[tuple[tuple[str, ...], 
         return
     if not url.startswith("https://"):
         yield names, "DOORKEY_COOKIE_DOMAIN needs an https public URL: the gate cookie is Secure"
-    elif not values.host_of(url).endswith("." + domain) and values.host_of(url) != domain:
-        yield names, f"DOORKEY_COOKIE_DOMAIN: {domain} is not a parent of {values.host_of(url)}, so browsers would refuse the cookie"
+    elif not urls.host_of(url).endswith("." + domain) and urls.host_of(url) != domain:
+        yield names, f"DOORKEY_COOKIE_DOMAIN: {domain} is not a parent of {urls.host_of(url)}, so browsers would refuse the cookie"

@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "doorkey"
-WORDS = ("settings", "setting_values", "errors", "events", "clock", "presets", "paths", "http_headers", "base64url")
+WORDS = (
+    "settings",
+    "setting_values",
+    "setting_urls",
+    "errors",
+    "events",
+    "clock",
+    "presets",
+    "paths",
+    "http_headers",
+    "base64url",
+)
 ORDER = ("words", "oauth", "sessions", "web", "factory", "cli", "testing", "pytest_plugin")
 """Each layer may import itself and those before it."""
 

@@ -20,7 +20,7 @@ from doorkey.devprovider.script import Early
 from doorkey.devprovider.token_request import OAuthError
 from doorkey.devprovider.token_status import BearerError
 from doorkey.devprovider.wire import EARLY
-from doorkey.setting_values import is_loopback
+from doorkey.setting_urls import is_loopback
 
 ENDPOINT_OF_PATH = {
     "/oauth/authorize": "authorize",

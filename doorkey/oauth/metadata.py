@@ -14,7 +14,7 @@ from doorkey.errors import DoorkeyError, MetadataInvalid, ResponseTooLarge
 from doorkey.events import clean_text
 from doorkey.oauth.http import LARGEST_DOCUMENT, Transport, read_json_object
 from doorkey.oauth.return_target import host_matches
-from doorkey.setting_values import authorization_endpoint, endpoint, is_loopback
+from doorkey.setting_urls import authorization_endpoint, endpoint, is_loopback
 
 STEP = "metadata"
 _WORD = re.compile(r"[\x21-\x7e]{1,200}")

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 from werkzeug.test import Client as TestClient
 from werkzeug.test import TestResponse
 
-from doorkey.setting_values import is_loopback
+from doorkey.setting_urls import is_loopback
 from doorkey.testing.visitor import SentBack, SignInError
 
 MOST_REDIRECTS = 10

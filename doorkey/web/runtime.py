@@ -14,7 +14,7 @@ from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.provider_directory import ProviderDirectory
 from doorkey.sessions.lifecycle import Sessions
-from doorkey.setting_values import local_url
+from doorkey.setting_urls import local_url
 from doorkey.settings import Settings
 from doorkey.web.posted_callbacks import PostedCallbacks
 from doorkey.web.rate_limit import RateLimit

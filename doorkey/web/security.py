@@ -12,7 +12,7 @@ from doorkey import events
 from doorkey.errors import ForeignHost, ForgedRequest
 from doorkey.http_headers import FOREVER, security_headers
 from doorkey.sessions.ids import SessionIds
-from doorkey.setting_values import is_loopback
+from doorkey.setting_urls import is_loopback
 from doorkey.web.runtime import doorkey, public_url, request_host
 
 ANY_HOST = frozenset({"/healthz", "/readyz"})
