@@ -1,7 +1,7 @@
 """Parsers of single settings: text in, value out, `ValueError` with words for the operator.
 
-Called only by the table in settings.py. A parser accepts the empty text when the setting
-may be left out.
+Called by the table in settings.py; oauth/ and web/rate_limit.py take constants and types from here. A parser
+accepts the empty text when the setting may be left out.
 """
 
 import ipaddress

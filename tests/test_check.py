@@ -83,6 +83,8 @@ def test_it_signs_nobody_in_and_leaves_no_token(environ: dict[str, str], live: O
         pytest.param({"USERINFO": "never"}, "not asked for user info", 0, id="no user info"),
         pytest.param({"ID_TOKEN_ALGS": "ES512"}, "None of its keys fits", 5, id="no fitting key"),
         pytest.param({"PUSHED_AUTHORIZATION": "always"}, "sign-ins that are announced", 0, id="pushed"),
+        pytest.param({"ID_TOKEN_ALGS": "RS256 HS256"}, "with RS256, HS256", 0, id="two signatures"),
+        pytest.param({"PKCE": "off"}, "PKCE is switched off", 0, id="PKCE"),
         pytest.param({"ID_TOKEN_ALGS": "HS256"}, "and ID_TOKEN_ALGS accepts HS256", 5, id="signature not offered"),
         pytest.param(
             {"AUTHORIZATION_PARAMS": "prompt=none"}, "nobody signs in who has no session", 0, id="prompt=none"

@@ -151,10 +151,13 @@ def test_a_copy_serves_for_its_time_to_live(
     assert documents.flights("d") == source.asked == asked
 
 
-@pytest.mark.parametrize(("max_age", "asked"), [(601, 1), (600, 2), (0, 2)])
-def test_a_caller_may_say_how_old_a_copy_may_be(
-    clock: MovedClock, documents: Documents[str], source: Source, max_age: float, asked: int
+@pytest.mark.parametrize(
+    ("ttl", "max_age", "asked"), [(0, 601, 1), (0, 600, 2), (599, 601, 1), (601, 0, 1), (600, 600, 2), (600, 0, 2)]
+)
+def test_a_caller_may_take_an_older_copy_and_never_demand_a_younger_one(
+    clock: MovedClock, source: Source, ttl: float, max_age: float, asked: int
 ) -> None:
+    documents: Documents[str] = Documents(ttl, clock)
     documents.get("d", source)
     clock.advance(600)
     documents.get("d", source, max_age=max_age)

@@ -23,6 +23,7 @@ from doorkey.errors import (
     MetadataInvalid,
     PushedRequestRefused,
     SettingsError,
+    StateMismatch,
     StoreUnavailable,
     TokenRefused,
 )
@@ -119,6 +120,8 @@ def _clean(finding: Finding) -> Finding:
 def _exit_code(error: DoorkeyError | None) -> int:
     if isinstance(error, TokenRefused | AuthorizationRefused | PushedRequestRefused):
         return REFUSED
-    if isinstance(error, IdTokenInvalid | IssuerMismatch) or (isinstance(error, MetadataInvalid) and error.contradicts):
+    if isinstance(error, IdTokenInvalid | IssuerMismatch | StateMismatch) or (
+        isinstance(error, MetadataInvalid) and error.contradicts
+    ):
         return NOT_WHO_IT_SHOULD_BE
     return UNUSABLE

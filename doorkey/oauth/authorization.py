@@ -1,6 +1,7 @@
 """The authorization request (RFC 6749 section 4.1.1): in the URL for the browser, or pushed before (RFC 9126).
 
-Called by flow.begin(). Authlib puts the parameters together; which ones there are is decided here.
+Called by flow.begin(), and tried by provider_probes.py. Authlib puts the parameters together; which ones there are is
+decided here.
 """
 
 from collections.abc import Mapping

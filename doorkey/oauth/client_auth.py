@@ -2,8 +2,8 @@
 
 `ClientProof` is what requests and Authlib take as `auth`; it is ours where Authlib leaves something out. Basic
 wants both halves form-encoded first (RFC 6749 section 2.3.1; `client_secret_basic_raw` is for servers that
-expect them as they are). Assertions (RFC 7523) name one audience, the issuer unless a setting says otherwise,
-so that one that was sent to a wrong address is of no use at the right one.
+expect them as they are). Assertions (RFC 7523) name one audience, so that one that was sent to a wrong address is
+of no use at the right one: the issuer (without one, the address of the request) unless a setting says otherwise.
 """
 
 from base64 import b64encode

@@ -55,7 +55,10 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
     response_class = _DeadlineResponse
 
     def _new_conn(self) -> socket.socket:
-        """One connect time-out for all addresses of a name together, where urllib3 gives it to each."""
+        """One connect time-out for all addresses of a name together, where urllib3 gives it to each.
+
+        Asking for the addresses is outside of it: the system's resolver has a time-out of its own.
+        """
         try:
             found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
@@ -89,7 +92,8 @@ def _connect(addresses: Sequence[Any], seconds: float | None, options: Iterable[
             sock.close()
             failure = error
         else:
-            sock.settimeout(seconds)
+            # TLS has what is left.
+            sock.settimeout(max(0.01, ends - time.monotonic()) if ends is not None else None)
             return sock
     raise failure
 

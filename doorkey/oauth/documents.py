@@ -76,14 +76,14 @@ class Documents(Generic[T]):
     def get(
         self, key: str, fetch: Callable[[], T], *, max_age: float | None = None, patience: float = PATIENCE_SECONDS
     ) -> T:
-        """The document; a copy younger than `max_age` seconds (default: the time to live) will do.
+        """The document; a copy younger than the time to live, or than `max_age` seconds, will do.
 
         Raises what `fetch` raises (a `DoorkeyError`), unless an old copy may serve; `ProviderUnreachable` when
         `patience` seconds were not enough, or many wait already.
         """
         with self._guard:
             entry = self._entry(key)
-            if entry.value is not None and self._is_younger(entry, self._ttl if max_age is None else max_age):
+            if entry.value is not None and self._is_younger(entry, max(self._ttl, max_age or 0.0)):
                 return entry.value
             if entry.value is not None and self._rests_on_old_copy(entry):
                 return entry.value
@@ -97,10 +97,12 @@ class Documents(Generic[T]):
         """A newer document than `known`, asked for at most every 30 seconds; otherwise the copy there is."""
         with self._guard:
             entry = self._entry(key)
-            now = self._clock()
-            if entry.value is not known or 0 <= now - entry.renewed_at < RETRY_SECONDS:
+            if entry.value is not known:
                 return entry.value if entry.value is not None else known
-            entry.renewed_at = now
+            if entry.flight is None:
+                if 0 <= self._clock() - entry.renewed_at < RETRY_SECONDS:
+                    return known
+                entry.renewed_at = self._clock()
             flight = self._board(entry, fetch)
         return self._await(flight, None, patience)
 
@@ -164,10 +166,10 @@ class Documents(Generic[T]):
     def _board(self, entry: _Entry[T], fetch: Callable[[], T]) -> _Flight[T]:
         """The flight under way, or a new one."""
         if entry.flight is None:
-            entry.flight = _Flight()
+            flight: _Flight[T] = _Flight()
             run = contextvars.copy_context().run
-            arguments = (self._fly, entry, entry.flight, fetch)
-            threading.Thread(target=run, args=arguments, name="flight", daemon=True).start()
+            threading.Thread(target=run, args=(self._fly, entry, flight, fetch), name="flight", daemon=True).start()
+            entry.flight = flight  # after the start, which may fail; landing needs the guard that is held here
         return entry.flight
 
     def _fly(self, entry: _Entry[T], flight: _Flight[T], fetch: Callable[[], T]) -> None:

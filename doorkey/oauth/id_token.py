@@ -39,7 +39,7 @@ Claims = Mapping[str, Any]
 class Expected:
     """What a token is held against. `first` are the claims of the ID token that a refresh must agree with.
 
-    `algorithms` narrows what is accepted, to what the session's own ID token was signed with.
+    `algorithms` are those of a token that is not signed as ID tokens are; () otherwise.
     """
 
     provider: Provider
@@ -222,13 +222,11 @@ def _expectation(claim: str, expected: Expected) -> str:
     return f", expected {right[claim]}" if claim in right else f", now is {expected.now:.0f}" if claim in times else ""
 
 
-def accepted_algorithms(provider: Provider) -> tuple[str, ...]:
-    """What settings say; otherwise asymmetric ones, and of those only what the provider says it uses."""
+def accepted_algorithms(provider: Provider, offered: tuple[str, ...] | None) -> tuple[str, ...]:
+    """What settings say; otherwise asymmetric ones, and of those only what the provider says it offers."""
     if provider.id_token_algs:
         return provider.id_token_algs
-    return tuple(
-        alg for alg in ASYMMETRIC if provider.id_token_algs_offered is None or alg in provider.id_token_algs_offered
-    )
+    return tuple(alg for alg in ASYMMETRIC if offered is None or alg in offered)
 
 
 def validate(kind: Kind, token: str, expected: Expected, keys: KeySource | None, step: Step) -> Signed:
@@ -237,7 +235,7 @@ def validate(kind: Kind, token: str, expected: Expected, keys: KeySource | None,
     try:
         signed = open_signed(
             token,
-            algorithms=expected.algorithms or accepted_algorithms(provider),
+            algorithms=expected.algorithms or accepted_algorithms(provider, provider.id_token_algs_offered),
             keys=keys,
             secret=provider.client_secret,
             types=kind.types,

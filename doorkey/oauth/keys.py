@@ -5,6 +5,7 @@ when a token's key is unknown or its signature is wrong. jws.py chooses among th
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,7 @@ class VerificationKey:
 
     def fits(self, alg: str) -> bool:
         """Whether signatures of `alg` can be this key's (RFC 7518 section 3.1)."""
-        kty, crv = ("EC", CURVE_OF[alg]) if alg in CURVE_OF else KEY_OF[alg[:2]]
+        kty, crv = ("EC", CURVE_OF[alg]) if alg in CURVE_OF else KEY_OF.get(alg[:2], ("", ""))
         return self.kty == kty and (not crv or self.crv == crv) and self.alg in ("", alg)
 
 
@@ -100,6 +101,16 @@ def _word(item: dict[str, Any], name: str) -> str:
     return value
 
 
+@contextmanager
+def _step_named() -> Iterator[None]:
+    """Who waited in vain for a request of somebody else's is told what for."""
+    try:
+        yield
+    except ProviderUnreachable as error:
+        error.step = error.step or STEP
+        raise
+
+
 class KeySource:
     """The keys at one address, for checking one token: as they are kept, and newer ones at most once.
 
@@ -114,11 +125,8 @@ class KeySource:
 
     def keys(self) -> KeySet:
         """Raises `KeysInvalid`, `ProviderUnreachable` or another `ProviderError`."""
-        try:
+        with _step_named():
             return self._documents.get(self._uri, self._fetch, patience=self._transport.seconds_left)
-        except ProviderUnreachable as error:
-            error.step = error.step or STEP
-            raise
 
     def find(self, verified: Callable[[KeySet], bool]) -> bool:
         """Whether `verified(keys)` is true for the keys that are kept or, when those do not do, for new ones.
@@ -134,7 +142,8 @@ class KeySource:
             return verified(current)  # another sign-in renewed them meanwhile
         if self._documents.flights(self._uri) != before:
             return False  # they were fetched just now
-        newer = self._documents.renew(self._uri, self._fetch, known=known, patience=self._transport.seconds_left)
+        with _step_named():
+            newer = self._documents.renew(self._uri, self._fetch, known=known, patience=self._transport.seconds_left)
         return newer is not known and verified(newer)
 
     def _fetch(self) -> KeySet:

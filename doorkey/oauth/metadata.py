@@ -1,6 +1,7 @@
 """What a provider says of itself: OpenID Connect Discovery 1.0 and RFC 8414, read strictly.
 
-Fetched by `Metadata.fetch()` and kept by `documents.py`; provider.py puts it under the settings. Only the
+Read by `fetch_metadata()`, which provider_directory.py calls, and kept by `documents.py`; provider.py puts it under
+the settings. Only the
 names below are ever read: a document can switch nothing else on or off, such as PKCE or TLS checks.
 """
 
@@ -57,11 +58,6 @@ class Metadata:
     scopes_supported: tuple[str, ...] | None = _names()
     response_modes_supported: tuple[str, ...] | None = _names()
     code_challenge_methods_supported: tuple[str, ...] | None = _names()
-
-    @property
-    def endpoints(self) -> dict[str, str]:
-        """The endpoints that it names, by their names there."""
-        return {name: getattr(self, name) for name in _READ["endpoint"] if getattr(self, name)}
 
 
 _READ = {

@@ -71,6 +71,7 @@ class Provider:
     described: bool
     iss_promised: bool = False
     id_token_algs_offered: tuple[str, ...] | None = None
+    user_info_algs_offered: tuple[str, ...] | None = None
     assertion_algs_offered: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
@@ -91,8 +92,19 @@ class Provider:
                 "described": False,
             }
         )
-        needed = ("authorization_endpoint", "token_endpoint", *(("jwks_uri",) if made.needs_keys else ()))
-        return replace(made, described=not made.issuer or all(getattr(made, name) for name in needed))
+        return replace(made, described=not made.issuer or not made.lacking)
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Endpoints that it cannot do without and that nothing has named yet."""
+        needs = {
+            "authorization_endpoint": True,
+            "token_endpoint": True,
+            "jwks_uri": self.needs_keys,
+            "userinfo_endpoint": self.userinfo == "always",
+            "pushed_authorization_request_endpoint": self.push,
+        }
+        return tuple(name for name, needed in needs.items() if needed and not getattr(self, name))
 
     @property
     def is_openid(self) -> bool:
@@ -127,6 +139,7 @@ class Provider:
             client_auth=self.client_auth or self._secret_method(metadata.token_endpoint_auth_methods_supported),
             iss_promised=metadata.authorization_response_iss_parameter_supported,
             id_token_algs_offered=metadata.id_token_signing_alg_values_supported,
+            user_info_algs_offered=metadata.userinfo_signing_alg_values_supported,
             assertion_algs_offered=metadata.token_endpoint_auth_signing_alg_values_supported,
         )
 

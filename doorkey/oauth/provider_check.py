@@ -14,7 +14,7 @@ from doorkey.oauth.flow import Checks
 from doorkey.oauth.http import Transport
 from doorkey.oauth.id_token import accepted_algorithms
 from doorkey.oauth.metadata import Metadata
-from doorkey.oauth.provider import Provider
+from doorkey.oauth.provider import SECRET_METHODS, Provider
 from doorkey.oauth.provider_directory import ProviderDirectory
 
 OK, NOTE, WARNING, FAILED = "ok", "note", "warning", "failed"
@@ -58,9 +58,11 @@ def check_settings(provider: Provider, trial: Trial) -> Iterator[Finding]:
     yield Finding(NOTE, f"Redirect URI to register there: {trial.redirect_uri(provider)}")
     if provider.private_keys:
         yield Finding(NOTE, f"Key set to register there: {trial.public_url}/.well-known/jwks.json")
-    yield Finding(NOTE, f"Client id {provider.client_id}, which proves itself by {provider.auth_method}")
+    settled = provider.client_auth or provider.described or provider.auth_method not in SECRET_METHODS
+    proof = f", which proves itself by {provider.auth_method}" if settled else ""
+    yield Finding(NOTE, f"Client id {provider.client_id}{proof}")
     if provider.auth_method == "none":
-        yield Finding(NOTE, "There is neither CLIENT_SECRET nor PRIVATE_KEY_FILE: Doorkey is a public client.")
+        yield Finding(NOTE, "Doorkey is a public client there: neither a secret nor a key proves who it is.")
     if provider.auth_method == "private_key_jwt" and provider.client_secret:
         yield Finding(NOTE, "CLIENT_SECRET is not used to prove the client: there is a key.")
     if ("prompt", "none") in provider.authorization_params:
@@ -87,7 +89,9 @@ def check_metadata(provider: Provider, trial: Trial) -> Iterator[Finding]:
 def _check_promises(provider: Provider, metadata: Metadata) -> Iterator[Finding]:
     """Does it offer what Doorkey is going to ask for?"""
     methods, modes = metadata.code_challenge_methods_supported, metadata.response_modes_supported
-    if methods is not None and "S256" not in methods and provider.pkce:
+    if not provider.pkce:
+        yield Finding(WARNING, "PKCE is switched off.", "Take PKCE=off away unless the provider refuses PKCE.")
+    elif methods is not None and "S256" not in methods:
         yield Finding(WARNING, f"It offers PKCE with {', '.join(methods) or 'nothing'} only, and Doorkey uses S256.")
     else:
         silent = "it does not say that it knows S256, and Doorkey uses it anyway"
@@ -113,7 +117,7 @@ def check_keys(provider: Provider, trial: Trial) -> Iterator[Finding]:
     if not provider.is_openid:
         yield Finding(NOTE, "The scope does not ask for openid: there is no ID token to check.")
         return
-    algorithms = accepted_algorithms(provider)
+    algorithms = accepted_algorithms(provider, provider.id_token_algs_offered)
     if not algorithms:
         offered = ", ".join(provider.id_token_algs_offered or ())
         raise MetadataInvalid(

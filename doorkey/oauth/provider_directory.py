@@ -29,7 +29,7 @@ class ProviderDirectory:
         self._metadata: Documents[Metadata] = Documents(ttl, clock, keeps_stale=is_outage)
 
     def describe(self, provider: Provider, *, max_age: float | None = None) -> Provider:
-        """`provider` with nothing left open; metadata younger than `max_age` seconds (default: `ttl`) will do.
+        """`provider` with nothing left open; metadata younger than `ttl`, or than `max_age` seconds, will do.
 
         Raises `MetadataInvalid`, `ProviderUnreachable` or another `ProviderError`.
         """
@@ -83,17 +83,9 @@ def _name(provider: Provider) -> str:
 
 
 def _check_completeness(provider: Provider) -> None:
-    needs = {
-        "authorization_endpoint": True,
-        "token_endpoint": True,
-        "jwks_uri": provider.needs_keys,
-        "userinfo_endpoint": provider.userinfo == "always",
-        "pushed_authorization_request_endpoint": provider.push,
-    }
-    for name, needed in needs.items():
-        if needed and not getattr(provider, name):
-            raise MetadataInvalid(
-                f"{name} is missing",
-                message=f"The provider's metadata names no {name}.",
-                hint="Configure it, or check the issuer.",
-            )
+    for name in provider.lacking:
+        raise MetadataInvalid(
+            f"{name} is missing",
+            message=f"The provider's metadata names no {name}.",
+            hint="Configure it, or check the issuer.",
+        )

@@ -5,6 +5,7 @@ A probe gives findings (provider_check.py) or raises a `DoorkeyError`, which is 
 
 import email.utils
 import html
+import re
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +18,7 @@ from doorkey.errors import (
     IssuerMismatch,
     ProviderError,
     ResponseTooLarge,
+    StateMismatch,
     TokenRefused,
 )
 from doorkey.events import clean_text
@@ -41,6 +43,10 @@ from doorkey.oauth.trace import Trace
 
 LARGEST_PAGE = 1024 * 1024
 NOBODY = "doorkey-check-this-cannot-exist"
+FATAL = (
+    *("invalid_scope", "invalid_request", "unauthorized_client", "invalid_target", "server_error"),
+    *("unsupported_response_type", "unsupported_response_mode", "redirect_uri_mismatch"),
+)
 
 Check = Callable[[Provider, Trial], Iterator[Finding]]
 
@@ -109,9 +115,9 @@ def check_client(provider: Provider, trial: Trial) -> Iterator[Finding]:
         )
     except TokenRefused as error:
         said = (error.provider_error or {}).get("error", "")
-        if said == "invalid_grant":
+        if said in ("invalid_grant", "bad_verification_code"):  # the second is GitHub's
             yield Finding(OK, f"The token endpoint takes our client ({provider.auth_method}).")
-        elif said in ("invalid_client", "unauthorized_client"):
+        elif said in ("invalid_client", "unauthorized_client", "incorrect_client_credentials"):
             hint = "Check CLIENT_ID, CLIENT_SECRET and CLIENT_AUTH."
             if provider.auth_method == "private_key_jwt":
                 hint = "Register the key set above there, and check CLIENT_ID and ASSERTION_AUDIENCE."
@@ -147,7 +153,9 @@ def check_authorization(provider: Provider, trial: Trial) -> Iterator[Finding]:
     location = response.headers.get("Location", "")
     if response.status_code in (302, 303) and location.startswith(redirect_uri + "?"):
         yield from _check_answer(provider, location, state)
-    elif response.status_code == 200 and redirect_uri in html.unescape(response.text):
+    elif (
+        response.status_code == 200 and provider.response_mode == "form_post" and _posts_to(redirect_uri, response.text)
+    ):
         yield Finding(OK, "The redirect URI is registered there: the answer is a form that goes to it.")
     elif response.status_code >= 500:
         error = ProviderError(f"status {response.status_code} from {provider.authorization_endpoint}")
@@ -161,6 +169,12 @@ def check_authorization(provider: Provider, trial: Trial) -> Iterator[Finding]:
         yield Finding(NOTE, "It shows its own page to somebody who is not signed in; the redirect URI is not proved.")
 
 
+def _posts_to(redirect_uri: str, page: str) -> bool:
+    """Whether a form of the page goes there; that the page names it would not be enough."""
+    action = rf"""\baction\s*=\s*["']?{re.escape(redirect_uri)}(?=["'\s>])"""
+    return re.search(action, html.unescape(page), re.IGNORECASE) is not None
+
+
 def _check_answer(provider: Provider, location: str, state: str) -> Iterator[Finding]:
     given = parse_qs(urlsplit(location).query, keep_blank_values=True)
     error = clean_text(given.get("error", [""])[0])
@@ -168,7 +182,7 @@ def _check_answer(provider: Provider, location: str, state: str) -> Iterator[Fin
         OK, f"The redirect URI is registered there: a sign-in without anybody came back with {error or 'a code'}."
     )
     if given.get("state") != [state]:
-        yield Finding(FAILED, "It did not give back the state.", "It does not keep RFC 6749 section 4.1.2.1.")
+        yield Finding(FAILED, "It did not give back the state.", "See RFC 6749 section 4.1.2.1.", StateMismatch())
     issuers = given.get("iss", [])
     if provider.iss_promised and not issuers:
         yield Finding(
@@ -178,7 +192,7 @@ def _check_answer(provider: Provider, location: str, state: str) -> Iterator[Fin
         yield Finding(
             FAILED, f"It calls itself {clean_text(issuers[0])} in its answers.", "Check ISSUER.", IssuerMismatch()
         )
-    if error in ("invalid_scope", "invalid_request", "unauthorized_client", "invalid_target"):
+    if error in FATAL:
         words = clean_text(given.get("error_description", [""])[0])
         yield Finding(
             FAILED,

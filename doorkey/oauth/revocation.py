@@ -1,6 +1,7 @@
 """Taking a token back at the provider (RFC 7009), so that signing out ends more than our own session.
 
-Called by web/logout.py after the session has ended here: what the provider answers changes nothing about that.
+Called by web/logout.py after the session has ended here (what the provider answers changes nothing about that), and
+tried by provider_probes.py.
 """
 
 from doorkey.clock import Clock

@@ -6,6 +6,7 @@ dotted paths. Nobody is signed in when the ID token and the endpoint speak of di
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,7 +14,14 @@ import msgspec
 from doorkey.errors import SubjectMismatch, UserInfoInvalid
 from doorkey.events import clean_text
 from doorkey.oauth.http import Transport, read_json, read_json_object
-from doorkey.oauth.id_token import SIGNED_USER_INFO, Expected, is_subject, is_text, validate
+from doorkey.oauth.id_token import (
+    SIGNED_USER_INFO,
+    Expected,
+    accepted_algorithms,
+    is_subject,
+    is_text,
+    validate,
+)
 from doorkey.oauth.keys import KeySource
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.token import Token, provider_words
@@ -94,7 +102,9 @@ def _ask(
         step.received = {"status": response.status_code, "content_type": clean_text(content_type)}
         if response.status_code == 200 and content_type == "application/jwt":
             text = response.content.decode("ascii", "replace").strip()
-            told = validate(SIGNED_USER_INFO, text, expected, keys, step).claims
+            algorithms = accepted_algorithms(provider, provider.user_info_algs_offered)
+            signed = replace(expected, algorithms=algorithms)
+            told = validate(SIGNED_USER_INFO, text, signed, keys, step).claims
         else:
             told = _read_claims(response.status_code, response.content, token)
         if id_claims and not step.check("sub is the ID token's", SubjectMismatch.rfc, _same_subject(id_claims, told)):
@@ -152,7 +162,7 @@ def identity_from_claims(provider: Provider, claims: Mapping[str, Any], *, sub: 
     if not is_subject(user):
         raise UserInfoInvalid(f"the claim {provider.claim_user} is missing or not an identifier")
     verified = claims.get("email_verified")
-    if provider.claim_user == provider.claim_email and not (verified is True or verified == "true"):
+    if provider.claim_user in ("email", provider.claim_email) and not (verified is True or verified == "true"):
         hint = "Let another claim name the user (CLAIM_USER), or let the provider verify addresses."
         message = "The provider does not vouch for your e-mail address, which is your user name here."
         raise UserInfoInvalid("email_verified is not true", message=message, hint=hint)

@@ -53,7 +53,7 @@ class PostedCallbacks:
     def take(self, request: Request, name: str) -> Callable[[str], Sequence[str]] | None:
         """The parameters of a parked answer; None when it is not there or is too old."""
         posted = self._cookies.open(request, name)
-        if posted is None or not 0 <= self._clock() - posted.at < SECONDS:
+        if posted is None or not -60 <= self._clock() - posted.at < SECONDS:
             return None
         return lambda parameter: posted.fields.get(parameter, [])
 

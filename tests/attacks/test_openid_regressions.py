@@ -20,7 +20,15 @@ from doorkey.settings import load
 from tests.conftest import MovedClock
 from tests.support.attack_asserts import assert_refused
 from tests.support.person import Person
-from tests.support.signing_provider import SECRET, SigningProvider, openid_environ, signing_provider
+from tests.support.signing_provider import (
+    SECRET,
+    SigningProvider,
+    jwk,
+    key_for,
+    openid_environ,
+    signed,
+    signing_provider,
+)
 
 Sign = Callable[..., Person]
 
@@ -111,6 +119,41 @@ def test_who_has_little_time_left_waits_no_longer_and_spoils_it_for_nobody(docum
     answer.set()
     assert documents.get("d", slowly) == "the document"
     assert documents.flights("d") == 1
+
+
+def test_everybody_who_meets_a_rotation_gets_the_new_keys(documents: Documents[str]) -> None:
+    answer, outcomes = threading.Event(), []
+    old = documents.get("d", lambda: "old")
+
+    def renewed() -> str:
+        assert answer.wait(20)
+        return "new"
+
+    def ask() -> None:
+        outcomes.append(documents.renew("d", renewed, known=old))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 10
+    while documents._entries["d"].flight is None or documents._entries["d"].flight.waiting < 4:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    answer.set()
+    for thread in threads:
+        thread.join(10)
+    assert outcomes == ["new"] * 4
+    assert documents.flights("d") == 2
+
+
+def test_a_thread_that_cannot_start_is_one_failure_and_no_more(
+    documents: Documents[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("no more threads")))
+        with pytest.raises(RuntimeError):
+            documents.get("d", lambda: "x")
+    assert documents.get("d", lambda: "x") == "x"
 
 
 def test_a_mistake_of_ours_reaches_everybody_who_waits_as_it_is(documents: Documents[str]) -> None:
@@ -224,6 +267,8 @@ def test_an_address_that_nobody_vouches_for_is_no_user_name(
 ) -> None:
     claims = {"sub": "user-1", "email": "admin@example.com"}
     stub.answer("/userinfo", claims if verified is None else {**claims, "email_verified": verified})
+    other = configured(CLAIM_USER="email", CLAIM_EMAIL="work_email")
+    assert_refused(other, stub.sign_in(other), 502)
     person = configured(CLAIM_USER="email")
     assert_refused(person, stub.sign_in(person), 502)
     stub.answer("/userinfo", {**claims, "email_verified": True})
@@ -244,3 +289,43 @@ def test_parameters_may_have_any_name_that_is_free(configured: Sign) -> None:
     begun = configured(AUTHORIZATION_PARAMS="url=x&self=y&uri=z&state_=1").begin()
     assert (begun.params["url"], begun.params["self"], begun.params["uri"]) == ("x", "y", "z")
     assert begun.url.count("client_id=") == 1
+
+
+def test_what_always_has_to_be_asked_is_looked_up_where_only_that_is_missing(
+    configured: Sign, stub: SigningProvider
+) -> None:
+    """Endpoints that are all set one by one but for the one that `always` needs."""
+    stub.describe(pushed_authorization_request_endpoint=f"{stub.url}/par")
+    stub.answer("/par", {"request_uri": "urn:x", "expires_in": 60}, 201)
+    stub.answer("/userinfo", {"sub": "user-1", "groups": ["staff"]})
+    own = {"AUTHORIZATION_ENDPOINT": f"{stub.url}/authorize", "TOKEN_ENDPOINT": f"{stub.url}/token"}
+    person = configured(**own, JWKS_URI=f"{stub.url}/keys", USERINFO="always")
+    assert stub.sign_in(person).status_code == 303
+    assert person.session()["groups"] == ["staff"]
+    pushing = configured(**own, JWKS_URI=f"{stub.url}/keys", PUSHED_AUTHORIZATION="always")
+    assert pushing.begin().params == {"client_id": "client-of-stub", "request_uri": "urn:x"}
+
+
+def test_user_info_may_be_signed_in_another_way_than_id_tokens(configured: Sign, stub: SigningProvider) -> None:
+    key = key_for("ES256")
+    stub.describe(userinfo_signing_alg_values_supported=["ES256"])
+    stub.publish(jwk(stub.key, kid="key-1", alg="RS256"), jwk(key, kid="key-2", alg="ES256"))
+    told = signed(
+        {"iss": stub.issuer, "aud": "client-of-stub", "sub": "user-1", "name": "Una"}, key, "ES256", kid="key-2"
+    )
+    stub.answer("/userinfo", told, headers={"Content-Type": "application/jwt"})
+    person = configured()
+    assert stub.sign_in(person).status_code == 303
+    assert person.session()["name"] == "Una"
+
+
+def test_a_clock_that_steps_back_a_little_does_not_lose_a_posted_answer(
+    configured: Sign, stub: SigningProvider, clock: MovedClock
+) -> None:
+    stub.answer("/userinfo", {"sub": "user-1"})
+    person = configured(RESPONSE_MODE="form_post")
+    begun = person.begin()
+    stub.prepare(begun)
+    posted = person.post("/callback/stub", data={"code": "canary-code", "state": begun.state})
+    clock.advance(-1)
+    assert person.get(posted.headers["Location"].removeprefix(person.origin)).status_code == 303
