@@ -261,19 +261,20 @@ def test_an_address_is_not_repaired_into_somebody_elses(configured: Sign, stub: 
     assert person.session()["email"] == ""
 
 
-@pytest.mark.parametrize("verified", [None, False, "false", 1, "yes"])
+@pytest.mark.parametrize("verified", [None, False, "false", 1, "yes", ""])
 def test_an_address_that_nobody_vouches_for_is_no_user_name(
     configured: Sign, stub: SigningProvider, verified: object
 ) -> None:
     claims = {"sub": "user-1", "email": "admin@example.com"}
-    stub.answer("/userinfo", claims if verified is None else {**claims, "email_verified": verified})
+    stub.answer("/userinfo", {**claims, "email_verified": verified})
     other = configured(CLAIM_USER="email", CLAIM_EMAIL="work_email")
     assert_refused(other, stub.sign_in(other), 502)
     person = configured(CLAIM_USER="email")
     assert_refused(person, stub.sign_in(person), 502)
-    stub.answer("/userinfo", {**claims, "email_verified": True})
-    assert stub.sign_in(person).status_code == 303
-    assert person.session()["user"] == "admin@example.com"
+    for good in (claims, {**claims, "email_verified": True}, {**claims, "email_verified": "true"}):
+        stub.answer("/userinfo", good)
+        assert stub.sign_in(person).status_code == 303
+        assert person.session()["user"] == "admin@example.com"
 
 
 def test_thousands_of_small_claims_cost_little(configured: Sign, stub: SigningProvider) -> None:
