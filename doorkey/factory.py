@@ -6,6 +6,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 
@@ -25,12 +26,16 @@ from doorkey.oauth.provider_directory import ProviderDirectory
 from doorkey.presets import DEV_SCOPE
 from doorkey.sessions.key_file import KEY_FILE, load_or_make_key
 from doorkey.sessions.lifecycle import Sessions
+from doorkey.sessions.redis_store import RedisStore
+from doorkey.sessions.refresh import Refresher
+from doorkey.sessions.roster import Roster
 from doorkey.sessions.seal import Keyring
 from doorkey.sessions.sqlite_store import SqliteStore
 from doorkey.sessions.store import SessionStore
 from doorkey.settings import Settings, provider_settings
-from doorkey.web import account, login, logout, ops, problems, security
+from doorkey.web import account, login, logout, my_sessions, ops, problems, provider_logout, security
 from doorkey.web.asgi import DoorkeyAsgi
+from doorkey.web.logout_states import LogoutStates
 from doorkey.web.mount import mount
 from doorkey.web.posted_callbacks import PostedCallbacks
 from doorkey.web.rate_limit import RateLimit
@@ -58,26 +63,26 @@ def create_app(
 
     app = _bare_app(settings)
     secure = settings.public_url.startswith("https://")
-    keyring = Keyring(_server_keys(settings), random)
-    sessions = Sessions(
-        store or SqliteStore(_sqlite_path(settings)),
-        keyring,
-        idle=settings.session_idle,
-        absolute=settings.session_absolute,
-        clock=clock,
-        random=random,
-    )
+    keyring = Keyring(server_keys(settings), random)
+    store = store or open_store(settings, clock)
+    lives = {"idle": settings.session_idle, "absolute": settings.session_absolute}
+    sessions = Sessions(store, keyring, **lives, clock=clock, random=random)
     providers, adapters = _providers(settings, app, clock)
     transport = transport or _transport(settings, adapters)
     directory = _directory(settings, providers, transport, clock)
+    checks = Checks(directory.keys, clock, settings.clock_leeway)
+    cookies: dict[str, Any] = {"keyring": keyring, "secure": secure, "clock": clock}
     app.extensions["doorkey"] = Doorkey(
         settings=settings,
         directory=directory,
-        checks=Checks(directory.keys, clock, settings.clock_leeway),
+        checks=checks,
         transport=transport,
         sessions=sessions,
-        transactions=Transactions(keyring, secure=secure, clock=clock),
-        posted_callbacks=PostedCallbacks(keyring, secure=secure, clock=clock),
+        roster=Roster(store, keyring),
+        refresher=Refresher(sessions, directory, checks, transport, clock),
+        transactions=Transactions(**cookies),
+        posted_callbacks=PostedCallbacks(**cookies),
+        logout_states=LogoutStates(**cookies),
         rate_limit=RateLimit(settings.rate_limit, clock),
         clock=clock,
         random=random,
@@ -86,7 +91,7 @@ def create_app(
 
     security.init_app(app)
     problems.init_app(app)
-    for blueprint in (account.bp, login.bp, logout.bp, ops.bp):
+    for blueprint in (account.bp, my_sessions.bp, login.bp, logout.bp, provider_logout.bp, ops.bp):
         app.register_blueprint(blueprint)
     return app
 
@@ -96,11 +101,26 @@ def create_asgi(settings: Settings | None = None) -> DoorkeyAsgi:
     settings = settings or settings_module.load()
     configure_logging(settings)
     app = create_app(settings)
-    try:
-        app.extensions["doorkey"].sessions.check_store()
-    except StoreUnavailable as error:  # pages say so until it is back
-        events.log(events.STORE_FAILED, level=logging.ERROR, store=settings.session_store, detail=error.detail)
+    _look_at_store(app.extensions["doorkey"].sessions, settings)
     return DoorkeyAsgi(app, threads=settings.threads)
+
+
+def _look_at_store(sessions: Sessions, settings: Settings) -> None:
+    """Say what is wrong with it. Raises `SettingsError` when it is something else; one that is away may come back."""
+    try:
+        sessions.check_store()
+        for concern in sessions.store_concerns():
+            events.log(events.STORE_CONCERN, level=logging.WARNING, store=str(settings.session_store), what=concern)
+    except StoreUnavailable as error:  # pages say so until it is back
+        events.log(events.STORE_FAILED, level=logging.ERROR, store=str(settings.session_store), detail=error.detail)
+
+
+def open_store(settings: Settings, clock: Clock = system_clock) -> SessionStore:
+    """The store that `settings` name; nothing is opened yet."""
+    address = settings.session_store
+    if address.kind != "sqlite":
+        return RedisStore(address, clock)
+    return SqliteStore(Path(address.path) if address.path else settings.instance / "sessions.sqlite3")
 
 
 def _bare_app(settings: Settings) -> Flask:
@@ -117,7 +137,7 @@ def configure_logging(settings: Settings) -> None:
     events.configure("json" if chosen == "json" else "text")
 
 
-def _server_keys(settings: Settings) -> list[bytes]:
+def server_keys(settings: Settings) -> list[bytes]:
     if settings.secret_key:
         return [key.reveal().encode() for key in settings.secret_key]
     try:
@@ -146,11 +166,6 @@ def _directory(
     return ProviderDirectory(providers, transport, ttl=ttl, clock=clock)
 
 
-def _sqlite_path(settings: Settings) -> Path:
-    chosen = settings.session_store.removeprefix("sqlite:")
-    return Path(chosen) if chosen else settings.instance / "sessions.sqlite3"
-
-
 def _providers(settings: Settings, app: Flask, clock: Clock) -> tuple[dict[str, Provider], dict[str, InProcessAdapter]]:
     """The configured providers; without any, the development provider, mounted in `app` and asked in process."""
     for given in settings.providers:
@@ -159,7 +174,11 @@ def _providers(settings: Settings, app: Flask, clock: Clock) -> tuple[dict[str, 
     if not settings.development:
         return {given.id: Provider.from_settings(given) for given in settings.providers}, {}
     client = own_client(
-        settings, f"{settings.own_url}/callback/{DEV_PROVIDER_ID}", leave_to=(f"{settings.own_url}/logged-out",)
+        settings,
+        f"{settings.own_url}/callback/{DEV_PROVIDER_ID}",
+        leave_to=(f"{settings.own_url}/logged-out",),
+        initiate_login_uri=f"{settings.own_url}/login",
+        backchannel_logout_uri=f"{settings.own_url}/backchannel-logout/{DEV_PROVIDER_ID}",
     )
     provider_app = create_provider_app(_dev_provider_config(settings, client), clock=clock)
     app.wsgi_app = mount(app.wsgi_app, provider_app)  # type: ignore[method-assign, assignment]

@@ -195,12 +195,6 @@ def networks(value: str) -> tuple[Network, ...]:
     return tuple(found)
 
 
-def session_store(value: str) -> str:
-    if not value.startswith("sqlite:") or "\0" in value:
-        raise ValueError("must be sqlite: or sqlite:PATH")
-    return value
-
-
 def existing_file(value: str) -> str:
     if value and not Path(value).is_file():
         raise ValueError(f"there is no file {value}")

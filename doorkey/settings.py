@@ -3,7 +3,7 @@
 `load()` reads the environment and `config.env`, and returns a frozen `Settings` or raises
 `SettingsError` with every mistake found. The rows are the dataclass fields below: each has
 its default, its parser and one line of help; `config.example.env` repeats them and a test
-compares. Parsers live in `setting_values.py` and `setting_urls.py`, the rules between settings in `_cross_check`.
+compares. Parsers live in `setting_values.py`, `setting_urls.py` and `setting_stores.py`, the rules between settings in `_cross_check`.
 
 Called by factory.py and the command line; calls nothing but the other words.
 """
@@ -21,6 +21,8 @@ from doorkey import setting_urls as urls
 from doorkey import setting_values as values
 from doorkey.errors import SettingsError
 from doorkey.presets import ISSUER_FORMS, PRESETS
+from doorkey.setting_stores import StoreAddress
+from doorkey.setting_stores import session_store as store_address
 from doorkey.setting_values import Secret
 
 PREFIX = "DOORKEY_"
@@ -56,6 +58,10 @@ class ProviderSettings:
     introspection_endpoint: str = setting("INTROSPECTION_ENDPOINT", "", urls.endpoint, "Where a token can be asked about (RFC 7662)")
     revocation_endpoint: str = setting("REVOCATION_ENDPOINT", "", urls.endpoint, "Where tokens are revoked at sign-out (RFC 7009)")
     end_session_endpoint: str = setting("END_SESSION_ENDPOINT", "", urls.endpoint, "Where the provider's own session ends")
+    end_session: str = setting("END_SESSION", "auto", values.one_of("auto", "never"), "Sign out at the provider too: auto (where it offers that), never")
+    post_logout_redirect_uri: str = setting("POST_LOGOUT_REDIRECT_URI", "", urls.endpoint, "Where the provider sends the browser after a sign-out; /logged-out of the public URL when empty")
+    backchannel_logout: bool = setting("BACKCHANNEL_LOGOUT", "on", values.switch, "Take logout tokens at /backchannel-logout/<id>")
+    frontchannel_logout: bool = setting("FRONTCHANNEL_LOGOUT", "on", values.switch, "Take logouts at /frontchannel-logout/<id>")
     pushed_authorization_request_endpoint: str = setting("PUSHED_AUTHORIZATION_REQUEST_ENDPOINT", "", urls.endpoint, "Where a sign-in is announced (RFC 9126)")
     pushed_authorization: str = setting("PUSHED_AUTHORIZATION", "auto", values.one_of("auto", "always"), "Announce sign-ins (RFC 9126): auto (when the provider demands it), always")
     client_id: str = setting("CLIENT_ID", "", values.text, "Client id registered at the provider")
@@ -84,7 +90,7 @@ class Settings:
     public_url: str = setting("PUBLIC_URL", "", urls.public_url, "The URL people open; every absolute URL is built from it")
     providers: tuple[ProviderSettings, ...] = setting("PROVIDERS", "", values.provider_ids, "Provider ids, comma separated; each needs DOORKEY_PROVIDER_<ID>_* settings")
     secret_key: tuple[Secret, ...] = setting("SECRET_KEY", "", values.secret_keys, "At least 32 random characters; several, comma separated: the first seals, all open; on loopback one is made")
-    session_store: str = setting("SESSION_STORE", "sqlite:", values.session_store, "sqlite:PATH; sqlite: alone is a file in the instance folder")
+    session_store: StoreAddress = setting("SESSION_STORE", "sqlite:", store_address, "sqlite:PATH (sqlite: alone is a file in the instance folder), redis://, rediss://, redis+sentinel:// or redis+cluster://; see docs/sessions.md")
     session_idle: int = setting("SESSION_IDLE", "60m", values.duration, "A session ends after this long without a request")
     session_absolute: int = setting("SESSION_ABSOLUTE", "12h", values.duration, "A session ends this long after sign-in, whatever happens")
     cookie_domain: str = setting("COOKIE_DOMAIN", "", urls.domain, "Parent domain of the gate cookie; none is set when empty")

@@ -12,6 +12,7 @@ WORDS = (
     "settings",
     "setting_values",
     "setting_urls",
+    "setting_stores",
     "errors",
     "events",
     "clock",

@@ -122,7 +122,22 @@ def test_ended_sessions_are_swept_now_and_then(sessions: Sessions, path: Path, c
     assert len(stored(path, "record_id")) == 2
     clock.advance(1)
     sessions.spend("third", seconds=60)
-    assert (len(stored(path, "record_id")), len(stored(path, "mark", "marks"))) == (1, 2)
+    assert (len(stored(path, "record_id")), len(stored(path, "mark", "marks"))) == (2, 3), "not ended when last looked"
+    clock.advance(SWEEP_SECONDS)
+    sessions.spend("fourth", seconds=60)
+    assert (len(stored(path, "record_id")), len(stored(path, "mark", "marks"))) == (1, 3)
+
+
+def test_a_clock_that_jumps_ahead_and_back_costs_nobody_the_session(sessions: Sessions, clock: MovedClock) -> None:
+    sessions.spend("before", seconds=60)
+    session = start(sessions)
+    clock.advance(86400)
+    assert sessions.spend("far ahead", seconds=60)
+    clock.advance(300)
+    assert sessions.spend("still ahead", seconds=60)
+    clock.advance(-86400 - 300)
+    assert sessions.spend("back again", seconds=60)
+    assert sessions.open(session.ids.session_secret) is not None
 
 
 def test_sessions_of_one_person_are_found_together_and_others_are_not(sessions: Sessions, path: Path) -> None:
@@ -143,8 +158,10 @@ def test_many_sign_ins_do_not_leave_their_marks_behind(sessions: Sessions, path:
     for n in range(3 * SWEEP_RECORDS):
         assert sessions.spend(f"login {n}", seconds=60)
     clock.advance(SWEEP_SECONDS)
+    sessions.spend("what has ended by now", seconds=1)
+    clock.advance(SWEEP_SECONDS)
     for n in range(4):
         assert sessions.spend(f"later {n}", seconds=60)
         clock.advance(1)
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("SELECT count(*) FROM marks").fetchone() == (4,)
+        assert db.execute("SELECT count(*) FROM marks").fetchone() == (5,)

@@ -143,7 +143,7 @@ def test_session_says_what_the_page_says_and_no_token(app: Flask, client: FlaskC
         "active": True, "user": "u", "name": "U", "email": "u@x", "groups": ["g"], "provider": "acme",
         "scope": "read write", "requested_scope": "read x", "scope_confirmed": True, "expires_at": int(NOW) + 3600,
         "expires_at_utc": "2027-01-15T09:00:00Z", "expired": False, "session_idle_ends_at": int(NOW) + 3600,
-        "session_ends_at": int(NOW) + 43200,
+        "session_ends_at": int(NOW) + 43200, "refresh_error": None,
     }  # fmt: skip
 
 

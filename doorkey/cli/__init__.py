@@ -9,6 +9,8 @@ from doorkey import __version__
 COMMANDS = {
     "serve": ("serve", "Run the login page (with the development provider when nothing is configured)."),
     "check": ("check", "Try everything that a sign-in needs at the providers, and say what is wrong."),
+    "sessions": ("session_commands", "List the sessions in the store, and end them."),
+    "keys": ("key_commands", "Make a new server key."),
     "dev-provider": ("dev_provider", "Run the development provider alone, for any OAuth client."),
 }
 

@@ -90,7 +90,18 @@ def _check_doorkey(settings: Settings, doorkey: Doorkey) -> Iterator[Finding]:
     except StoreUnavailable as error:
         yield Finding(FAILED, f"{error.message} ({error.detail})", "See DOORKEY_SESSION_STORE.", error)
     else:
-        yield Finding(OK, "Sessions can be written and read.")
+        yield Finding(OK, f"Sessions can be written and read ({settings.session_store.kind}).")
+        yield from _check_store_setup(doorkey)
+
+
+def _check_store_setup(doorkey: Doorkey) -> Iterator[Finding]:
+    try:
+        for concern in doorkey.sessions.store_concerns():
+            yield Finding(WARNING, concern, "See docs/sessions.md.")
+    except SettingsError as error:
+        yield Finding(FAILED, "; ".join(error.problems), "See DOORKEY_SESSION_STORE.", error)
+    except StoreUnavailable as error:
+        yield Finding(FAILED, f"{error.message} ({error.detail})", "See DOORKEY_SESSION_STORE.", error)
 
 
 def _tell(name: str, findings: Iterator[Finding], as_json: bool) -> int:

@@ -125,11 +125,14 @@ def not_registered_for(client: Client, asked: Iterable[str]) -> str:
     return f"The client is not registered for {' '.join(named)[:100] or 'one of the scopes'}."
 
 
-def own_client(settings: Settings, *redirect_uris: str, leave_to: tuple[str, ...] = ()) -> Client:
-    """The client that is there without being registered; its secret is made now unless it is set."""
+def own_client(settings: Settings, *redirect_uris: str, leave_to: tuple[str, ...] = (), **more: Any) -> Client:
+    """The client that is there without being registered; its secret is made now unless it is set.
+
+    `more` are further fields of it.
+    """
     secret = settings.dev_client_secret.reveal() or secrets.token_urlsafe(32)
     uris = (*redirect_uris, *settings.dev_redirect_uris)
-    return Client(settings.dev_client_id, secret, uris, post_logout_redirect_uris=leave_to)
+    return Client(settings.dev_client_id, secret, uris, post_logout_redirect_uris=leave_to, **more)
 
 
 def is_registered(uri: str, known_uris: tuple[str, ...]) -> bool:

@@ -4,6 +4,8 @@
     authorization.py       the authorization request, in a URL or pushed
     token_endpoint.py      the exchange and the refresh, through Authlib's OAuth2Session
     revocation.py          taking a token back
+    rp_logout.py           leaving by way of the provider
+    logout_token.py        when the provider says who left
     client_auth.py         how the client proves itself at these
     client_keys.py         the keys it does that with
     token.py               Token, and the strict reading of a token response

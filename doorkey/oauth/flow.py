@@ -34,7 +34,7 @@ from doorkey.oauth.documents import Documents
 from doorkey.oauth.http import LOGIN_CALL_SECONDS, Transport
 from doorkey.oauth.id_token import ID_TOKEN, REFRESHED_ID_TOKEN, Expected, Kind, is_subject, validate
 from doorkey.oauth.jws import unchecked_claims
-from doorkey.oauth.keys import KeySet, KeySource
+from doorkey.oauth.keys import KeptKeys, KeySet, KeySource
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.token import Token
 from doorkey.oauth.token_endpoint import exchange_code, refresh
@@ -100,6 +100,10 @@ class Checks:
 
     def source(self, provider: Provider, transport: Transport) -> KeySource | None:
         return KeySource(self.keys, provider.jwks_uri, transport) if provider.jwks_uri else None
+
+    def kept(self, provider: Provider) -> KeptKeys | None:
+        """The keys that are there already."""
+        return KeptKeys(self.keys, provider.jwks_uri) if provider.jwks_uri else None
 
 
 def begin(

@@ -23,7 +23,7 @@ from doorkey.errors import (
 )
 from doorkey.events import clean_text
 from doorkey.oauth.jws import ASYMMETRIC, Signed, half_hash, open_signed
-from doorkey.oauth.keys import KeySource
+from doorkey.oauth.keys import Finder
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.trace import Step
 
@@ -229,7 +229,7 @@ def accepted_algorithms(provider: Provider, offered: tuple[str, ...] | None) -> 
     return tuple(alg for alg in ASYMMETRIC if offered is None or alg in offered)
 
 
-def validate(kind: Kind, token: str, expected: Expected, keys: KeySource | None, step: Step) -> Signed:
+def validate(kind: Kind, token: str, expected: Expected, keys: Finder | None, step: Step) -> Signed:
     """The claims of `token`, which passed every rule of `kind`. Raises its `error` or a `ProviderError`."""
     provider = expected.provider
     try:

@@ -19,7 +19,7 @@ from doorkey.base64url import decode, encode
 from doorkey.errors import IdTokenInvalid, SignatureInvalid, TokenEncrypted
 from doorkey.events import clean_text
 from doorkey.oauth.http import read_json_object
-from doorkey.oauth.keys import KeySet, KeySource
+from doorkey.oauth.keys import Finder, KeySet
 from doorkey.setting_values import SIGNING_ALGS
 
 ASYMMETRIC = tuple(alg for alg in SIGNING_ALGS if not alg.startswith("HS"))
@@ -40,7 +40,7 @@ class Signed:
 
 
 def open_signed(
-    token: str, *, algorithms: Collection[str], keys: KeySource | None, secret: str, types: Collection[str]
+    token: str, *, algorithms: Collection[str], keys: Finder | None, secret: str, types: Collection[str]
 ) -> Signed:
     """The claims of `token`, signed with one of `algorithms`; `types` are the values its `typ` may have.
 
@@ -81,7 +81,7 @@ def _read_header(token: str) -> dict[str, Any]:
         raise _refused(f"header: {error}", "is not a signed JSON Web Token.") from None
 
 
-def _has_signature(token: str, alg: str, kid: str, keys: KeySource | None, secret: str) -> bool:
+def _has_signature(token: str, alg: str, kid: str, keys: Finder | None, secret: str) -> bool:
     if alg.startswith("HS"):
         long_enough = len(secret.encode()) >= SHORTEST_SECRET
         return long_enough and _verifies(token, alg, OctKey.import_key(secret))
@@ -117,6 +117,14 @@ def sign_compact(header: dict[str, str], claims: dict[str, Any], key: Key) -> st
 def unchecked_claims(token: str) -> dict[str, Any]:
     """The claims of a token that was checked when it came."""
     return read_json_object(decode(token.split(".")[1]) or b"")
+
+
+def unchecked_alg(token: str) -> str:
+    """How a token that was checked when it came is signed; "" for what is no such token."""
+    try:
+        return str(read_json_object(decode(token.split(".")[0]) or b"").get("alg", ""))
+    except ValueError:
+        return ""
 
 
 def half_hash(text: str, alg: str) -> str:

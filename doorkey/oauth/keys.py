@@ -7,7 +7,7 @@ when a token's key is unknown or its signature is wrong. jws.py chooses among th
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key
@@ -111,6 +111,25 @@ def _step_named() -> Iterator[None]:
         raise
 
 
+class Finder(Protocol):
+    """Where keys come from when one signature has to be checked."""
+
+    def find(self, verified: Callable[[KeySet], bool]) -> bool:
+        """Whether `verified(keys)` is true for the keys that can be had."""
+
+
+class KeptKeys:
+    """The keys at one address as they are kept; nobody is asked."""
+
+    def __init__(self, documents: Documents[KeySet], jwks_uri: str):
+        self._documents = documents
+        self._uri = jwks_uri
+
+    def find(self, verified: Callable[[KeySet], bool]) -> bool:
+        kept = self._documents.peek(self._uri)
+        return kept is not None and verified(kept)
+
+
 class KeySource:
     """The keys at one address, for checking one token: as they are kept, and newer ones at most once.
 
@@ -145,6 +164,14 @@ class KeySource:
         with _step_named():
             newer = self._documents.renew(self._uri, self._fetch, known=known, patience=self._transport.seconds_left)
         return newer is not known and verified(newer)
+
+    def renew(self) -> bool:
+        """Whether there are other keys now than were kept; asks at most every 30 seconds. Raises as `keys()` does."""
+        known = self._documents.peek(self._uri)
+        if known is None:
+            return bool(self.keys())
+        patience = self._transport.seconds_left
+        return self._documents.renew(self._uri, self._fetch, known=known, patience=patience) is not known
 
     def _fetch(self) -> KeySet:
         transport = self._transport.within(LOGIN_CALL_SECONDS)

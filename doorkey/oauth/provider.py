@@ -51,6 +51,10 @@ class Provider:
     introspection_endpoint: str
     revocation_endpoint: str
     end_session_endpoint: str
+    end_session: str
+    post_logout_redirect_uri: str
+    backchannel_logout: bool
+    frontchannel_logout: bool
     pushed_authorization_request_endpoint: str
     email_endpoint: str
     endpoint_hosts: tuple[str, ...]

@@ -37,6 +37,13 @@ class ProviderDirectory:
             return provider
         return provider.described_by(self.metadata(provider, max_age=max_age))
 
+    def known(self, provider: Provider) -> Provider | None:
+        """`provider` as far as it is known without asking anybody; None when its metadata was never read."""
+        if provider.described:
+            return provider
+        found = self._metadata.peek(_name(provider))
+        return provider.described_by(found) if found else None
+
     def metadata(self, provider: Provider, *, max_age: float | None = None) -> Metadata:
         """What the provider says of itself. Raises as `describe()` does."""
         try:

@@ -1,10 +1,17 @@
 """What a signed-in browser has, without Flask.
 
 record.py        Record: who, which token, when it ends
+summary.py       Summary: what others than its owner may know of a session
 ids.py           from the cookie's secret to the store's id, one way only
 key_file.py      the server key that development makes for itself
 seal.py          Keyring: what is stored or sent to a browser is sealed by it
 store.py         SessionStore, the interface; StoredRecord, what a store sees
 sqlite_store.py  the store for one machine
-lifecycle.py     Sessions: start, open, touch, end
+redis_store.py   the store for several; redis_scripts.py is what runs inside Redis
+redis_servers.py from an address to the servers behind it: one, Sentinel, Cluster
+redis_setup.py   how these are set up, and what is wrong with that
+lifecycle.py     Sessions: start, open, replace, touch, end
+roster.py        Roster: sessions found without their cookie, and ended
+refresh.py       Refresher: one renewal of a token at a time, whoever asks
+lease.py         Lease: who may do something that only one may do
 """

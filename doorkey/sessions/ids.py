@@ -36,7 +36,12 @@ class SessionIds:
     @property
     def public_id(self) -> str:
         """A name of the session for people, lists and logs."""
-        return hashlib.sha256(b"doorkey public" + self.record_id).hexdigest()[:16]
+        return public_id(self.record_id)
+
+
+def public_id(record_id: bytes) -> str:
+    """The name for people of the session that the store keeps under `record_id`."""
+    return hashlib.sha256(b"doorkey public" + record_id).hexdigest()[:16]
 
 
 def decode_secret(cookie: str) -> bytes | None:

@@ -1,13 +1,15 @@
-"""The life of a session: start, open, touch, end.
+"""The life of a session: start, open, replace, touch, end.
 
-Called by web/session_interface.py (and later by the gate); calls the store and the keyring.
+Called by web/session_interface.py and refresh.py; calls the store and the keyring.
 What a store holds is sealed under a key that needs both a server key and the cookie's secret,
 with the record id as associated data, so records cannot be read or swapped in the store.
 """
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from doorkey import events
 from doorkey.clock import Clock, RandomBytes
@@ -15,12 +17,15 @@ from doorkey.errors import StoreUnavailable
 from doorkey.oauth.token import Token
 from doorkey.oauth.user_info import Identity
 from doorkey.sessions.ids import SessionIds
+from doorkey.sessions.lease import Lease
 from doorkey.sessions.record import TOUCH_SECONDS, Record
 from doorkey.sessions.seal import Keyring
 from doorkey.sessions.store import SessionStore, StoredRecord
+from doorkey.sessions.summary import Summary
 
 SWEEP_SECONDS = 600
 SWEEP_RECORDS = 1000
+MOST_ATTEMPTS = 20
 PURPOSE = "session record"
 
 
@@ -45,7 +50,8 @@ class Sessions:
         self._absolute = absolute
         self._clock = clock
         self._random = random
-        self._next_sweep = 0.0
+        self._next_sweep = -inf
+        self._swept_before = inf
         self._checked_at = 0.0
 
     def start(self, identity: Identity, token: Token, *, label: str = "", provider_sid: str = "") -> OpenSession:
@@ -68,7 +74,13 @@ class Sessions:
 
     def open(self, session_secret: bytes) -> OpenSession | None:
         """The live session of this secret; None when there is none, or it ended, or cannot be read."""
-        ids = SessionIds.of(session_secret)
+        return self._open(SessionIds.of(session_secret))
+
+    def reopen(self, session: OpenSession) -> OpenSession | None:
+        """The session as it is now; None when it ended meanwhile."""
+        return self._open(session.ids)
+
+    def _open(self, ids: SessionIds) -> OpenSession | None:
         stored = self._store.read(ids.record_id)
         if stored is None:
             return None
@@ -85,11 +97,28 @@ class Sessions:
         """Note that the session was used, at most once a minute (more often when it may idle for minutes only).
 
         When another request changed or ended the session meanwhile nothing is written, which is right.
+        A last-seen that lies ahead was written before the clock was put back.
         """
         now = self._clock()
-        if now - session.record.last_seen >= min(TOUCH_SECONDS, self._idle / 10):
+        if not 0 <= now - session.record.last_seen < min(TOUCH_SECONDS, self._idle / 10):
             record = session.record.seen(now, self._idle)
             self._store.update(self._stored(session.ids, record, session.version))
+
+    def replace(self, session: OpenSession, change: Callable[[Record], Record]) -> OpenSession | None:
+        """The session with `change` made to its record, whatever others changed meanwhile; None when it has ended."""
+        current: OpenSession | None = session
+        for _ in range(MOST_ATTEMPTS):
+            if current is None:
+                return None
+            record = change(current.record)
+            if self._store.update(self._stored(current.ids, record, current.version)):
+                return OpenSession(current.ids, record, current.version + 1)
+            current = self.reopen(current)
+        raise StoreUnavailable("the record changes all the time")
+
+    def lease(self, what: str) -> Lease | None:
+        """The right to do `what` alone; None when another has it."""
+        return Lease.take(self._store, what, clock=self._clock, random=self._random)
 
     def end(self, session_secret: bytes) -> bool:
         """End the session of this secret, readable or not; whether there was one."""
@@ -112,6 +141,10 @@ class Sessions:
             self._store.ping()
             self._checked_at = now
 
+    def store_concerns(self) -> list[str]:
+        """What an operator should know of the store's set-up. Raises `SettingsError` for one that cannot serve."""
+        return self._store.concerns()
+
     def _stored(self, ids: SessionIds, record: Record, version: int) -> StoredRecord:
         identity = record.identity
         sealed = self._keyring.seal(record.to_bytes(), purpose=PURPOSE, bound_to=ids.record_id, secret=ids.gate_secret)
@@ -123,6 +156,7 @@ class Sessions:
             ends=record.ends,
             user_key=self._user_key(ids, identity),
             sid_key=self._keyring.index_key("sid", identity.provider, sid) if sid else None,
+            summary=Summary.of(record).seal(self._keyring, ids.record_id),
         )
 
     def _user_key(self, ids: SessionIds, identity: Identity) -> bytes:
@@ -132,12 +166,18 @@ class Sessions:
         return self._keyring.index_key("user", identity.provider, identity.sub)
 
     def _sweep_when_due(self, now: float) -> None:
-        """A part at a time, so that nobody's sign-in waits for it; whether it works is not their concern."""
-        if now < self._next_sweep:
+        """A part at a time, so that nobody's sign-in waits for it; whether it works is not their concern.
+
+        Only what had ended when this was last due goes: a clock that jumps ahead and is put back before it is due
+        again costs nobody's session.
+        """
+        if self._next_sweep - SWEEP_SECONDS <= now < self._next_sweep:
             return
         self._next_sweep = now + SWEEP_SECONDS
         try:
-            if self._store.sweep(now, most=SWEEP_RECORDS) == SWEEP_RECORDS:
+            if self._swept_before <= now and self._store.sweep(self._swept_before, most=SWEEP_RECORDS) == SWEEP_RECORDS:
                 self._next_sweep = now + 1
+                return
         except StoreUnavailable as error:
             events.log(events.STORE_FAILED, level=logging.WARNING, detail=error.detail)
+        self._swept_before = now

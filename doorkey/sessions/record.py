@@ -14,7 +14,10 @@ TOUCH_SECONDS = 60
 
 
 class Record(msgspec.Struct, frozen=True):
-    """All times are seconds since the epoch. `provider_sid` is the provider's name of its own session."""
+    """All times are seconds since the epoch. `provider_sid` is the provider's name of its own session.
+
+    `refresh_after` is when the token may be renewed again; `refresh_error` the code of what went wrong last time.
+    """
 
     identity: Identity
     token: Token
@@ -25,6 +28,8 @@ class Record(msgspec.Struct, frozen=True):
     absolute_ends: float
     label: str = ""
     provider_sid: str = ""
+    refresh_after: float = 0.0
+    refresh_error: str = ""
 
     def is_live(self, now: float) -> bool:
         return now < self.ends
@@ -37,6 +42,19 @@ class Record(msgspec.Struct, frozen=True):
     def seen(self, now: float, idle_seconds: int) -> "Record":
         """The same record after a request at `now`; the absolute end never moves."""
         return msgspec.structs.replace(self, last_seen=now, idle_ends=now + idle_seconds)
+
+    def renewed(self, token: Token) -> "Record":
+        """The same record with a newer token; neither end moves."""
+        return msgspec.structs.replace(self, token=token, refresh_after=0.0, refresh_error="")
+
+    def not_renewed(self, code: str, *, again_at: float) -> "Record":
+        """After a failure that may pass: the token is kept, and nobody tries before `again_at`."""
+        return msgspec.structs.replace(self, refresh_after=again_at, refresh_error=code)
+
+    def refused(self, code: str) -> "Record":
+        """After the provider's last word: the access token may live on until it ends, and is not renewed."""
+        token = msgspec.structs.replace(self.token, refresh_token=None)
+        return msgspec.structs.replace(self, token=token, refresh_after=0.0, refresh_error=code)
 
     def to_bytes(self) -> bytes:
         return msgspec.msgpack.encode(self)

@@ -26,6 +26,7 @@ class Keyring:
             raise ValueError("a keyring needs at least one key, each of 32 bytes or more")
         self._keys = {hashlib.sha256(b"doorkey key id" + key).digest()[:KEY_ID]: key for key in keys}
         self._first = next(iter(self._keys))
+        self._index_keys = [_derive(key, "index", b"") for key in self._keys.values()]
         self._random = random
 
     def seal(self, content: bytes, *, purpose: str, bound_to: bytes, secret: bytes = b"") -> bytes:
@@ -47,9 +48,12 @@ class Keyring:
 
     def index_key(self, *parts: str) -> bytes:
         """A keyed hash under the first key, for looking things up without storing them in clear."""
-        key = _derive(self._keys[self._first], "index", b"")
+        return self.index_keys(*parts)[0]
+
+    def index_keys(self, *parts: str) -> list[bytes]:
+        """The same under every key, the first one first: what was stored before a new key came must be found too."""
         joined = b"".join(len(part.encode()).to_bytes(4) + part.encode() for part in parts)
-        return hashlib.blake2b(joined, key=key, digest_size=32).digest()
+        return [hashlib.blake2b(joined, key=key, digest_size=32).digest() for key in self._index_keys]
 
 
 def _derive(server_key: bytes, purpose: str, secret: bytes) -> bytes:

@@ -26,11 +26,11 @@ from doorkey.sessions.store import StoredRecord
 BUSY_SECONDS = 0.5
 QUEUE_SECONDS = 0.4
 """Together under a second: then a 503 is better than waiting."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
     record_id BLOB PRIMARY KEY, version INTEGER NOT NULL, sealed BLOB NOT NULL,
-    ends REAL NOT NULL, user_key BLOB NOT NULL, sid_key BLOB
+    ends REAL NOT NULL, user_key BLOB NOT NULL, sid_key BLOB, summary BLOB NOT NULL DEFAULT x''
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sessions_by_user ON sessions (user_key);
 CREATE INDEX IF NOT EXISTS sessions_by_sid ON sessions (sid_key) WHERE sid_key IS NOT NULL;
@@ -39,7 +39,9 @@ CREATE TABLE IF NOT EXISTS marks (mark BLOB PRIMARY KEY, ends REAL NOT NULL) WIT
 CREATE INDEX IF NOT EXISTS marks_by_end ON marks (ends);
 CREATE TABLE IF NOT EXISTS leases (name BLOB PRIMARY KEY, owner BLOB NOT NULL, ends REAL NOT NULL) WITHOUT ROWID;
 """
-COLUMNS = "record_id, version, sealed, ends, user_key, sid_key"
+FROM_1 = "ALTER TABLE sessions ADD COLUMN summary BLOB NOT NULL DEFAULT x'';"
+COLUMNS = "record_id, version, sealed, ends, user_key, sid_key, summary"
+PAGE = 500
 
 
 class SqliteStore:
@@ -58,7 +60,7 @@ class SqliteStore:
 
     def create(self, record: StoredRecord) -> None:
         with self._writing() as db:
-            db.execute(f"INSERT INTO sessions ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", _row(record))
+            db.execute(f"INSERT INTO sessions ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", _row(record))
 
     def read(self, record_id: bytes) -> StoredRecord | None:
         with self._connection() as db:
@@ -68,9 +70,9 @@ class SqliteStore:
     def update(self, record: StoredRecord) -> bool:
         with self._writing() as db:
             done = db.execute(
-                "UPDATE sessions SET version = version + 1, sealed = ?, ends = ?, user_key = ?, sid_key = ?"
-                " WHERE record_id = ? AND version = ?",
-                (record.sealed, record.ends, record.user_key, record.sid_key, record.record_id, record.version),
+                "UPDATE sessions SET version = version + 1,"
+                " sealed = ?, ends = ?, user_key = ?, sid_key = ?, summary = ? WHERE record_id = ? AND version = ?",
+                (*_row(record)[2:], record.record_id, record.version),
             )
         return done.rowcount == 1
 
@@ -84,9 +86,16 @@ class SqliteStore:
         return self._delete("sid_key = ?", sid_key)
 
     def list_by_user(self, user_key: bytes) -> list[StoredRecord]:
-        with self._connection() as db:
-            rows = db.execute(f"SELECT {COLUMNS} FROM sessions WHERE user_key = ?", (user_key,)).fetchall()
-        return [_record(row) for row in rows]
+        return self._select("user_key = ?", user_key)
+
+    def list_by_sid(self, sid_key: bytes) -> list[StoredRecord]:
+        return self._select("sid_key = ?", sid_key)
+
+    def all(self) -> Iterator[StoredRecord]:
+        page = self._select("record_id > ? ORDER BY record_id LIMIT ?", b"", PAGE)
+        while page:
+            yield from page
+            page = self._select("record_id > ? ORDER BY record_id LIMIT ?", page[-1].record_id, PAGE)
 
     def mark_once(self, mark: bytes, *, now: float, ends: float) -> bool:
         with self._writing() as db:
@@ -102,8 +111,8 @@ class SqliteStore:
             done = db.execute(
                 "INSERT INTO leases (name, owner, ends) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
                 " SET owner = excluded.owner, ends = excluded.ends"
-                " WHERE leases.ends <= ? OR leases.owner = excluded.owner",
-                (name, owner, ends, now),
+                " WHERE leases.ends <= ? OR leases.ends > ? OR leases.owner = excluded.owner",
+                (name, owner, ends, now, ends + (ends - now)),
             )
         return done.rowcount == 1
 
@@ -123,6 +132,14 @@ class SqliteStore:
     def ping(self) -> None:
         """A write that is committed and means nothing: a full disk or a read-only file must show."""
         self.mark_once(b"ping", now=1, ends=0)
+
+    def concerns(self) -> list[str]:
+        return []
+
+    def _select(self, condition: str, *values: bytes | int) -> list[StoredRecord]:
+        with self._connection() as db:
+            rows = db.execute(f"SELECT {COLUMNS} FROM sessions WHERE {condition}", values).fetchall()
+        return [_record(row) for row in rows]
 
     def _delete(self, condition: str, value: bytes | float) -> int:
         with self._writing() as db:
@@ -225,16 +242,41 @@ def _prepare(db: sqlite3.Connection) -> None:
     found = db.execute("PRAGMA user_version").fetchone()[0]
     if found == SCHEMA_VERSION:
         return
-    if found != 0:
+    if found > SCHEMA_VERSION:
         raise sqlite3.DatabaseError(f"the file has schema {found}; this Doorkey knows {SCHEMA_VERSION}")
-    db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    _bring_up(db)
 
 
-def _row(record: StoredRecord) -> tuple[bytes, int, bytes, float, bytes, bytes | None]:
-    return (record.record_id, record.version, record.sealed, record.ends, record.user_key, record.sid_key)
+def _bring_up(db: sqlite3.Connection) -> None:
+    """Make the tables, or change those of an older Doorkey, once: another process may be at it too."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        found = db.execute("PRAGMA user_version").fetchone()[0]
+        if found < SCHEMA_VERSION:
+            for statement in (FROM_1 if found == 1 else SCHEMA).split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+
+
+def _row(record: StoredRecord) -> tuple[bytes, int, bytes, float, bytes, bytes | None, bytes]:
+    """In the order of `COLUMNS`."""
+    return (
+        record.record_id,
+        record.version,
+        record.sealed,
+        record.ends,
+        record.user_key,
+        record.sid_key,
+        record.summary,
+    )
 
 
 def _record(row: tuple[Any, ...]) -> StoredRecord:
     """SQLite keeps any type in any column; what is not bytes was not sealed by us, and opens as nothing."""
-    record_id, version, sealed, *rest = row
-    return StoredRecord(record_id, version, sealed if isinstance(sealed, bytes) else b"", *rest)
+    record_id, version, sealed, ends, user_key, sid_key, summary = row
+    sealed, summary = (blob if isinstance(blob, bytes) else b"" for blob in (sealed, summary))
+    return StoredRecord(record_id, version, sealed, ends, user_key, sid_key, summary)

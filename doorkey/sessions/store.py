@@ -5,13 +5,17 @@ Times are seconds since the epoch and come from the caller. Every method raises
 `StoreUnavailable` when the store cannot answer, and never pretends that nothing is there.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """`version` counts the updates; `user_key` and `sid_key` are keyed hashes to find sessions by."""
+    """`version` counts the updates; `user_key` and `sid_key` are keyed hashes to find sessions by.
+
+    `sealed` opens with the secret in the browser's cookie only; `summary` with a server key alone.
+    """
 
     record_id: bytes
     version: int
@@ -19,6 +23,7 @@ class StoredRecord:
     ends: float
     user_key: bytes
     sid_key: bytes | None = None
+    summary: bytes = b""
 
 
 class SessionStore(Protocol):
@@ -49,11 +54,21 @@ class SessionStore(Protocol):
     def list_by_user(self, user_key: bytes) -> list[StoredRecord]:
         """All records of a user, ended ones included."""
 
+    def list_by_sid(self, sid_key: bytes) -> list[StoredRecord]:
+        """All records of one session at the provider, ended ones included."""
+
+    def all(self) -> Iterator[StoredRecord]:
+        """Every record, in no order; one that comes or goes meanwhile may be left out."""
+
     def mark_once(self, mark: bytes, *, now: float, ends: float) -> bool:
         """True for exactly one caller until `ends`; False for everybody else."""
 
     def acquire_lease(self, name: bytes, owner: bytes, *, now: float, ends: float) -> bool:
-        """Hold `name` until `ends`, or hold it longer if `owner` has it; False when another has it."""
+        """Hold `name` until `ends`, or hold it longer if `owner` has it; False when another has it.
+
+        A lease that ends more than twice as far away as the one asked for was taken before the clock was put
+        back, and holds nobody up.
+        """
 
     def release_lease(self, name: bytes, owner: bytes) -> None:
         """Give `name` back if `owner` still holds it."""
@@ -61,8 +76,15 @@ class SessionStore(Protocol):
     def sweep(self, now: float, *, most: int = 1000) -> int:
         """Delete what ended before `now`, at most `most` records, marks and leases each.
 
-        The largest of the three numbers; `most` means that there may be more to delete.
+        The largest of the three numbers; `most` means that there may be more to delete. A store that drops
+        what ended by itself has nothing to do here.
         """
 
     def ping(self) -> None:
         """Raise `StoreUnavailable` unless the store can be read and written."""
+
+    def concerns(self) -> list[str]:
+        """What an operator should know of how the store is set up, a sentence each; none when it is as it should be.
+
+        Raises `SettingsError` when the address leads to something that cannot serve as this store.
+        """

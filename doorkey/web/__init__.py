@@ -2,9 +2,13 @@
 
 runtime.py            the collaborators of one app, and its public URL
 login.py              /login, /callback/<provider>
-account.py            /, /session
+account.py            /, /session, /account/refresh
 account_view.py       what the home page shows of a session
+fresh_session.py      the session with a token that lives
+my_sessions.py        /account/sessions
 logout.py             /logout, /logged-out
+logout_states.py      what must come back from a provider after a sign-out
+provider_logout.py    /backchannel-logout/<provider>, /frontchannel-logout/<provider>
 ops.py                /healthz, /readyz, /.well-known/jwks.json
 problems.py           any error -> page or JSON, with the request id
 security.py           host check, request id, security headers, forged forms

@@ -48,6 +48,7 @@ def account_view(record: Record, label: str, now: float) -> dict[str, Any]:
         else "The provider did not say what it granted, which means: as asked.",
         "token_type": token.token_type,
         "has_refresh_token": token.refresh_token is not None,
+        "renewal_note": renewal_note(record, now),
         "expiry": expiry_view(token, now),
         "session": {
             name: value
@@ -75,6 +76,18 @@ def scope_summary(token: Token) -> str:
     if not asked:
         return f"{unasked} granted"
     return f"{len(granted & asked)} of {len(asked)} granted" + (f", {unasked} more unasked" if unasked else "")
+
+
+def renewal_note(record: Record, now: float) -> str:
+    """What went wrong when the token was last renewed; "" when nothing did."""
+    if not record.refresh_error:
+        return ""
+    if record.token.refresh_token is None:
+        return f"The provider renews this token no more ({record.refresh_error}). Sign in again to get another."
+    wait = (
+        f"again in {duration_text(record.refresh_after - now)}" if now < record.refresh_after else "when it is needed"
+    )
+    return f"It could not be renewed ({record.refresh_error}); Doorkey tries {wait}."
 
 
 def expiry_view(token: Token, now: float) -> Expiry:

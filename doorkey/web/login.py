@@ -7,12 +7,13 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, after_this_request, make_response, render_template, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from doorkey import events
-from doorkey.errors import DoorkeyError, LoginAlreadyUsed, StateMismatch
+from doorkey.errors import DoorkeyError, LoginAlreadyUsed, StateMismatch, UnknownProvider
 from doorkey.oauth.flow import (
     LOGIN_SECONDS,
     Params,
@@ -39,6 +40,7 @@ bp = Blueprint("login", __name__)
 
 PROMPTS = ("none", "login", "consent", "select_account")
 LONGEST_HINT = 255
+ELSEWHERE = ("iss", "login_hint", "target_link_uri")
 
 
 @bp.get("/login")
@@ -47,11 +49,10 @@ def start() -> Response:
     if request.method == "HEAD":
         return Response(status=204)
     _limit("login")
-    return_to = _return_target(request.args.getlist("next"))
-    providers = doorkey().providers
-    if "provider" not in request.args and len(providers) > 1:
+    return_to = _return_target(request.args.getlist("next") or request.args.getlist("target_link_uri"))
+    provider = _chosen_provider()
+    if provider is None:
         return make_response(render_template("sign_in.html", providers=provider_buttons(return_to)))
-    provider = doorkey().provider(request.args.get("provider", next(iter(providers))))
     trace = Trace()
     with _failures_logged(provider, trace):
         begun = begin(
@@ -68,6 +69,26 @@ def start() -> Response:
     doorkey().transactions.remember(request, response, begun)
     events.log(events.LOGIN_STARTED, provider=provider.id)
     return response
+
+
+@bp.post("/login")
+def start_elsewhere() -> Response:
+    """A sign-in that another site begins may come as a form (OpenID Connect Core 1.0 section 4); it goes on by GET."""
+    given = {name: value for name in ELSEWHERE for value in request.form.getlist(name)[:1]}
+    return redirect_to(f"{public_url()}/login?{urlencode(given)}")
+
+
+def _chosen_provider() -> Provider | None:
+    """By id, or by its issuer, as sign-ins that begin elsewhere name it; None when the person has to choose."""
+    providers, issuer = doorkey().providers, request.args.get("iss")
+    if issuer is not None and "provider" not in request.args:
+        found = [id for id in providers if doorkey().provider(id).issuer == issuer]
+        if len(found) != 1:
+            raise UnknownProvider("no provider has this issuer" if not found else "several providers have this issuer")
+        return doorkey().provider(found[0])
+    if "provider" not in request.args and len(providers) > 1:
+        return None
+    return doorkey().provider(request.args.get("provider", next(iter(providers))))
 
 
 @bp.get("/callback/<provider_id>")

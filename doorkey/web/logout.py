@@ -1,16 +1,26 @@
-"""Signing out: a page that asks, a POST that ends the session here and revokes its token, a page that says so."""
+"""Signing out: a page that asks, a POST that ends the session here, at the token endpoint and at the provider.
+
+    POST /logout -> record deleted -> token revoked -> 303 to the provider, where it offers that, or to /logged-out
+
+What comes after the record is deleted changes nothing about that. Logouts that begin at the provider are
+provider_logout.py's.
+"""
 
 import logging
 from math import inf
 
-from flask import Blueprint, Response, make_response, render_template
+from flask import Blueprint, Response, make_response, render_template, request
 
 from doorkey import events
+from doorkey.base64url import encode
 from doorkey.errors import DoorkeyError
+from doorkey.oauth.provider import Provider
 from doorkey.oauth.revocation import revoke
+from doorkey.oauth.rp_logout import end_session_url
+from doorkey.oauth.token import Token
 from doorkey.sessions.record import Record
-from doorkey.web.runtime import doorkey
-from doorkey.web.security import redirect_to, refuse_forged_form
+from doorkey.web.runtime import doorkey, public_url
+from doorkey.web.security import may_leave_to_provider, redirect_to, refuse_forged_form
 from doorkey.web.session_interface import browser_session
 
 bp = Blueprint("logout", __name__)
@@ -24,7 +34,8 @@ def ask() -> Response:
     """A link or an image can only ever ask."""
     current = browser_session().current
     token = current.ids.csrf_token if current else ""
-    return make_response(render_template("sign_out.html", signed_in=current is not None, csrf_token=token))
+    response = make_response(render_template("sign_out.html", signed_in=current is not None, csrf_token=token))
+    return may_leave_to_provider(response, current.record.identity.provider if current else "")
 
 
 @bp.post("/logout")
@@ -35,33 +46,63 @@ def sign_out() -> Response:
     if current:
         refuse_forged_form(current.ids)
     session.end()  # without a live session: only the cookie of one that is over goes
+    response = redirect_to("/logged-out")
+    response.headers["Clear-Site-Data"] = CLEAR
     if current:
         identity = current.record.identity
         events.log(events.LOGOUT, provider=identity.provider, user=identity.user, session=current.ids.public_id)
-        _revoke(current.record)
-    response = redirect_to("/logged-out")
-    response.headers["Clear-Site-Data"] = CLEAR
+        leave_provider(response, current.record)
     return response
 
 
-def _revoke(record: Record) -> None:
-    """At the provider, where it offers that; the session has ended here whatever comes of it."""
-    provider = record.identity.provider
-    if provider not in doorkey().providers:
+def leave_provider(response: Response, record: Record) -> None:
+    """After the session of `record` has ended here: its token goes, and `response` leads on to the provider."""
+    provider = _described(record.identity.provider)
+    if provider is None:
         return
+    revoke_at(provider, record.token)
+    state = encode(doorkey().random(16))
+    return_to = provider.post_logout_redirect_uri or f"{public_url()}/logged-out"
+    url = end_session_url(provider, id_token=record.token.id_token or "", state=state, return_to=return_to)
+    if url:
+        response.headers["Location"] = url
+        doorkey().logout_states.remember(response, state, provider.id)
+
+
+def _described(id: str) -> Provider | None:
+    """The provider with its endpoints; None when it is not configured any more, or cannot be asked what they are."""
+    if id not in doorkey().providers:
+        return None
     try:
-        described = doorkey().directory.describe(doorkey().provider(provider), max_age=inf)
-        if revoke(described, record.token, transport=doorkey().transport, clock=doorkey().clock):
-            events.log(events.TOKEN_REVOKED, provider=provider)
+        return doorkey().directory.describe(doorkey().provider(id), max_age=inf)
     except DoorkeyError as error:
-        events.log(
-            events.REVOCATION_FAILED, level=logging.WARNING, provider=provider, code=error.code, detail=error.detail
-        )
+        _note_failure(id, error)
+        return None
+
+
+def revoke_at(provider: Provider, token: Token) -> None:
+    """Where the provider offers that; a failure is noted."""
+    try:
+        if revoke(provider, token, transport=doorkey().transport, clock=doorkey().clock):
+            events.log(events.TOKEN_REVOKED, provider=provider.id)
+    except DoorkeyError as error:
+        _note_failure(provider.id, error)
+
+
+def _note_failure(provider: str, error: DoorkeyError) -> None:
+    told = {"provider": provider, "code": error.code, "detail": error.detail}
+    events.log(events.REVOCATION_FAILED, level=logging.WARNING, error=None, **told)
 
 
 @bp.get("/logged-out")
 def signed_out() -> Response:
-    return make_response(render_template("signed_out.html"))
+    """Also where a provider sends the browser afterwards; a state that is not ours changes the words only."""
+    states = request.args.getlist("state")
+    response = Response(mimetype="text/html")
+    provider = doorkey().logout_states.take(request, response, states[0]) if len(states) == 1 else ""
+    label = doorkey().providers[provider].label if provider in doorkey().providers else ""
+    response.set_data(render_template("signed_out.html", provider_label=label))
+    return response
 
 
 @bp.get("/logged-out/forget.css")

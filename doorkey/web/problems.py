@@ -60,7 +60,12 @@ def _unknown(error: Exception) -> Response:
 
 
 def wants_json() -> bool:
-    """JSON when the caller prefers it to HTML; a browser's `*/*` at the end does not count."""
+    """JSON when the caller prefers it to HTML; a browser's `*/*` at the end does not count.
+
+    A provider that posts a logout token is no reader of pages.
+    """
+    if request.endpoint == "provider_logout.back_channel":
+        return True
     accepted = request.accept_mimetypes
     return accepted["application/json"] > accepted["text/html"]
 

@@ -14,8 +14,11 @@ from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.provider_directory import ProviderDirectory
 from doorkey.sessions.lifecycle import Sessions
+from doorkey.sessions.refresh import Refresher
+from doorkey.sessions.roster import Roster
 from doorkey.setting_urls import local_url
 from doorkey.settings import Settings
+from doorkey.web.logout_states import LogoutStates
 from doorkey.web.posted_callbacks import PostedCallbacks
 from doorkey.web.rate_limit import RateLimit
 from doorkey.web.transactions import Transactions
@@ -30,8 +33,11 @@ class Doorkey:
     checks: Checks
     transport: Transport
     sessions: Sessions
+    roster: Roster
+    refresher: Refresher
     transactions: Transactions
     posted_callbacks: PostedCallbacks
+    logout_states: LogoutStates
     rate_limit: RateLimit
     clock: Clock
     random: RandomBytes

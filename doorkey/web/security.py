@@ -10,7 +10,8 @@ from flask import Flask, Response, g, request
 
 from doorkey import events
 from doorkey.errors import ForeignHost, ForgedRequest
-from doorkey.http_headers import FOREVER, security_headers
+from doorkey.http_headers import BARE_CSP, FOREVER, page_csp, security_headers
+from doorkey.oauth.rp_logout import ways_out
 from doorkey.sessions.ids import SessionIds
 from doorkey.setting_urls import is_loopback
 from doorkey.web.runtime import doorkey, public_url, request_host
@@ -55,6 +56,24 @@ def redirect_to(location: str, status: int = 303) -> Response:
     return response
 
 
+def may_leave_to_provider(response: Response, provider_id: str) -> Response:
+    """For a page with a form that signs out: Chromium holds the redirects after a form against form-action too."""
+    if provider_id in doorkey().providers:
+        provider = doorkey().provider(provider_id)
+        origins = ways_out(doorkey().directory.known(provider) or provider)
+        secure = doorkey().settings.public_url.startswith("https://")
+        response.headers["Content-Security-Policy"] = page_csp(secure=secure, form_target=" ".join(origins))
+    return response
+
+
+def may_be_framed(response: Response, origins: tuple[str, ...]) -> Response:
+    """By pages of these origins only; for an answer without any content of its own."""
+    g.framed = True
+    ancestors = f"frame-ancestors {' '.join(origins)}" if origins else "frame-ancestors 'none'"
+    response.headers["Content-Security-Policy"] = BARE_CSP.replace("frame-ancestors 'none'", ancestors)
+    return response
+
+
 def refuse_forged_form(ids: SessionIds) -> None:
     """For every POST that changes something. Raises `ForgedRequest`.
 
@@ -75,6 +94,8 @@ def _finish(response: Response) -> Response:
     secure = doorkey().settings.public_url.startswith("https://")
     for name, value in security_headers(response.content_type or "", secure=secure).items():
         response.headers.setdefault(name, value)
+    if g.get("framed"):
+        del response.headers["X-Frame-Options"]  # it knows no origins; frame-ancestors does
     if is_asset:
         response.headers["Cache-Control"] = FOREVER if "v" in request.args else "no-cache"
     else:

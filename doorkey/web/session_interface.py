@@ -52,6 +52,11 @@ class SealedSession(ServerSideSession):
         """What `current` found, without asking the store now."""
         return self._opened
 
+    def replace(self, session: OpenSession | None) -> OpenSession | None:
+        """What is known by now of the session that was read: its token was renewed, or it ended (None)."""
+        self._opened = session
+        return session
+
     def begin(self, identity: Identity, token: Token, *, label: str, provider_sid: str = "") -> None:
         """A new session under new ids; then the old one of this browser ends."""
         started = self._interface.sessions.start(identity, token, label=label, provider_sid=provider_sid)

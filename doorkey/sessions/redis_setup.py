@@ -1,0 +1,69 @@
+"""How the servers behind an address are set up: the wrong kind is refused at the start, the rest is said.
+
+Called by redis_store.py for the start of the app and for `doorkey check`.
+"""
+
+from typing import Any
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+
+from doorkey.errors import SettingsError, StoreUnavailable
+from doorkey.sessions.redis_servers import Servers
+from doorkey.setting_stores import StoreAddress
+
+NAME = "DOORKEY_SESSION_STORE"
+ADDRESSES = {"cluster": "redis+cluster://", "sentinel": "redis+sentinel://", "standalone": "redis://"}
+
+
+def concerns(servers: Servers, address: StoreAddress) -> list[str]:
+    """Sentences about memory and disk. Raises `SettingsError` for the wrong kind of server, `StoreUnavailable`."""
+    try:
+        found = [_info(server) for server in servers.everywhere()]
+    except RedisConnectionError as error:
+        if "luster mode is not enabled" in str(error):
+            raise SettingsError([f"{NAME}: {address} is not a Cluster; write redis://"]) from error
+        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+    except ResponseError as error:
+        if "unknown command" in str(error) and address.kind == "sentinel":
+            raise SettingsError([f"{NAME}: {address} names no Sentinels; write redis://"]) from error
+        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+    except RedisError as error:
+        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+    for info in found:
+        _refuse_other_kinds(address, info)
+    return sorted({sentence for info in found for sentence in _sentences(info)})
+
+
+def _info(server: Any) -> dict[str, Any]:
+    return {
+        **server.info("server"),
+        **server.info("replication"),
+        **_optional(server, "memory"),
+        **_optional(server, "persistence"),
+    }
+
+
+def _optional(server: Any, section: str) -> dict[str, Any]:
+    """A Sentinel has no such sections."""
+    found: dict[str, Any] = server.info(section) or {}
+    return found
+
+
+def _refuse_other_kinds(address: StoreAddress, info: dict[str, Any]) -> None:
+    mode = info.get("redis_mode", info.get("server_mode", "standalone"))
+    wanted = "cluster" if address.kind == "cluster" else "standalone"
+    if mode != wanted:
+        raise SettingsError([f"{NAME}: {address} leads to a server in {mode} mode; write {ADDRESSES.get(mode, mode)}"])
+    if info.get("role") == "slave":
+        raise SettingsError([f"{NAME}: {address} is a replica, which cannot be written; name its master"])
+
+
+def _sentences(info: dict[str, Any]) -> list[str]:
+    found = []
+    policy = info.get("maxmemory_policy", "noeviction")
+    if info.get("maxmemory") and policy != "noeviction":
+        found.append(f"maxmemory-policy is {policy}: when memory is short, people are signed out. Set noeviction.")
+    if info.get("aof_enabled") == 0:
+        found.append("appendonly is off: a restart may lose sign-ins and bring back sessions that were ended.")
+    return found

@@ -1,0 +1,209 @@
+"""Renewing the token of a session: once, whoever needs it and on however many machines (RFC 6749 section 6).
+
+    fresh()     the session with a token that lives, as far as that can be had in time
+
+A token is due when less than a minute is left. One flight at a time renews it in a thread of its own: it takes the
+lease of the session, reads the record again, asks the provider, and puts the newer token into the record that is
+there by then. Requests of the same process wait for the flight (a second while the old token lives), flights of
+others for the lease. A session that ended meanwhile stays ended, and the newer token is revoked.
+
+Called by web/fresh_session.py; calls oauth/flow.py and lifecycle.py.
+"""
+
+import contextvars
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from doorkey import events
+from doorkey.clock import Clock
+from doorkey.errors import DoorkeyError, IdTokenInvalid, StoreUnavailable, TokenRefused
+from doorkey.oauth.flow import Checks, renew
+from doorkey.oauth.http import Transport
+from doorkey.oauth.provider import Provider
+from doorkey.oauth.provider_directory import ProviderDirectory
+from doorkey.oauth.revocation import revoke
+from doorkey.oauth.token import Token
+from doorkey.oauth.trace import Trace
+from doorkey.sessions.lifecycle import OpenSession, Sessions
+from doorkey.sessions.record import Record
+
+DUE_SECONDS = 60.0
+BACK_OFF_SECONDS = 30.0
+WHILE_IT_LIVES = 1.0
+"""Seconds that somebody waits for a newer token who could go on with the old one."""
+
+WHEN_IT_ENDED = 12.0
+FLIGHT_SECONDS = 25.0
+"""How long a flight waits for the lease of another one, which has 20 seconds for its calls."""
+
+KEEP_SECONDS = 60.0
+"""How long a newer token is held for a store that is away: the old refresh token may be of no use any more."""
+
+POLL_SECONDS = 0.05
+MOST_FLIGHTS = 200
+
+
+def is_due(record: Record, now: float, *, wanted: bool = False) -> bool:
+    """Whether to renew the token now; `wanted`: somebody asked for it, however long it may live yet.
+
+    A token that lives for less than two minutes is due in the second half of its life.
+    """
+    token = record.token
+    if not token.refresh_token or now < record.refresh_after <= now + BACK_OFF_SECONDS:
+        return False
+    if wanted:
+        return True
+    if token.expires_at is None:
+        return False
+    return token.expires_at - now < min(DUE_SECONDS, max(0.0, token.expires_at - token.received_at) / 2)
+
+
+@dataclass
+class _Flight:
+    """`session` once `done` is set: as it is then, None when it ended. `failure` is why it was not renewed."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    session: OpenSession | None = None
+    failure: DoorkeyError | None = None
+
+
+class Refresher:
+    """One for each process."""
+
+    def __init__(
+        self, sessions: Sessions, directory: ProviderDirectory, checks: Checks, transport: Transport, clock: Clock
+    ):
+        self._sessions = sessions
+        self._directory = directory
+        self._checks = checks
+        self._transport = transport
+        self._clock = clock
+        self._flights: dict[bytes, _Flight] = {}
+        self._guard = threading.Lock()
+
+    def fresh(self, session: OpenSession, provider: Provider, *, wanted: bool = False) -> OpenSession | None:
+        """`session`, renewed when that is due (or `wanted`) and works; None when it ended meanwhile.
+
+        Raises `StoreUnavailable`, and with `wanted` what the provider failed with.
+        """
+        now = self._clock()
+        if not is_due(session.record, now, wanted=wanted):
+            return session
+        flight = self._board(session, provider, wanted)
+        lives = not wanted and not session.record.token.is_expired(now)
+        if flight is None or not flight.done.wait(WHILE_IT_LIVES if lives else WHEN_IT_ENDED):
+            return session
+        if flight.failure and (wanted or isinstance(flight.failure, StoreUnavailable)):
+            raise flight.failure
+        return flight.session
+
+    def _board(self, session: OpenSession, provider: Provider, wanted: bool) -> _Flight | None:
+        """The flight under way for this session, or a new one; None when too many are in the air."""
+        key = session.ids.record_id
+        with self._guard:
+            flight = self._flights.get(key)
+            if flight is not None or len(self._flights) >= MOST_FLIGHTS:
+                return flight
+            flight = self._flights[key] = _Flight()
+        run = contextvars.copy_context().run
+        try:
+            threading.Thread(
+                target=run, args=(self._fly, flight, session, provider, wanted), name="refresh", daemon=True
+            ).start()
+        except RuntimeError:  # no thread to be had
+            with self._guard:
+                del self._flights[key]
+            return None
+        return flight
+
+    def _fly(self, flight: _Flight, session: OpenSession, provider: Provider, wanted: bool) -> None:
+        flight.session = session
+        try:
+            self._renew_alone(flight, session, provider, wanted)
+        except DoorkeyError as error:
+            flight.failure = error
+        except Exception as error:
+            events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=error, kind=type(error).__name__)
+        finally:
+            with self._guard:
+                del self._flights[session.ids.record_id]
+            flight.done.set()
+
+    def _renew_alone(self, flight: _Flight, session: OpenSession, provider: Provider, wanted: bool) -> None:
+        """With the lease, and only if nobody else has renewed the token by then."""
+        gives_up = time.monotonic() + FLIGHT_SECONDS
+        while time.monotonic() < gives_up:
+            lease = self._sessions.lease(f"refresh {session.ids.record_id.hex()}")
+            current = self._sessions.reopen(session)
+            flight.session = current
+            changed = current is None or current.record.token.access_token != session.record.token.access_token
+            if changed or current is None or not is_due(current.record, self._clock(), wanted=wanted):
+                if lease:
+                    lease.release()
+                return
+            if lease:
+                with lease:
+                    self._renew(flight, current, provider)
+                return
+            time.sleep(POLL_SECONDS)
+
+    def _renew(self, flight: _Flight, session: OpenSession, provider: Provider) -> None:
+        trace = Trace()
+        told: dict[str, Any] = {"provider": provider.id, "session": session.ids.public_id}
+        try:
+            provider = self._directory.describe(provider)
+            newer = renew(provider, session.record.token, checks=self._checks, transport=self._transport, trace=trace)
+        except DoorkeyError as error:
+            flight.failure = error
+            detail = {"code": error.code, "detail": error.detail, "trace": trace.as_data()}
+            events.log(events.REFRESH_FAILED, level=logging.WARNING, error=None, **told, **detail)
+            flight.session = self._replace(flight, session, _after(error, self._clock()))
+            return
+        more = set(newer.scope_granted) - set(session.record.token.scope_granted)
+        events.log(events.TOKEN_REFRESHED, **told, scope=" ".join(newer.scope_granted), more_scope=sorted(more))
+        now = self._clock()
+        kept = self._replace(flight, session, lambda record: _with(record, newer, now))
+        flight.session = kept
+        if kept is None:
+            self._take_back(provider, newer)
+
+    def _replace(self, flight: _Flight, session: OpenSession, change: Callable[[Record], Record]) -> OpenSession | None:
+        """As `Sessions.replace()`, again and again while the store is away; whoever waits is told at once."""
+        gives_up = time.monotonic() + KEEP_SECONDS
+        while True:
+            try:
+                return self._sessions.replace(session, change)
+            except StoreUnavailable as error:
+                if time.monotonic() > gives_up:
+                    raise
+                flight.failure = error
+                flight.done.set()
+            time.sleep(10 * POLL_SECONDS)
+
+    def _take_back(self, provider: Provider, token: Token) -> None:
+        """The session ended while the provider was asked: nobody may have the newer token."""
+        try:
+            if revoke(provider, token, transport=self._transport, clock=self._clock):
+                events.log(events.TOKEN_REVOKED, provider=provider.id)
+        except DoorkeyError as error:
+            told = {"provider": provider.id, "code": error.code, "detail": error.detail}
+            events.log(events.REVOCATION_FAILED, level=logging.WARNING, error=None, **told)
+
+
+def _with(record: Record, newer: Token, now: float) -> Record:
+    """A token that is due again at once is not renewed again before the back-off is over."""
+    renewed = record.renewed(newer)
+    return renewed.not_renewed("", again_at=now + BACK_OFF_SECONDS) if is_due(renewed, now) else renewed
+
+
+def _after(error: DoorkeyError, now: float) -> Callable[[Record], Record]:
+    """The provider's last word ends the renewals; anything else may pass (RFC 6749 section 5.2)."""
+    words = (error.provider_error or {}).get("error", "")
+    is_last = isinstance(error, IdTokenInvalid) or (isinstance(error, TokenRefused) and words == "invalid_grant")
+    if is_last:
+        return lambda record: record.refused(error.code)
+    return lambda record: record.not_renewed(error.code, again_at=now + BACK_OFF_SECONDS)

@@ -1,0 +1,107 @@
+"""My sessions: every browser in which I am signed in, and how to end each of them or all.
+
+They are found by sessions/roster.py, which cannot open them: a token in another browser's session is not revoked
+from here, it ends with its own life.
+"""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, make_response, render_template
+
+from doorkey import events
+from doorkey.clock import iso
+from doorkey.sessions.lifecycle import OpenSession
+from doorkey.sessions.roster import Entry
+from doorkey.web.account_view import duration_text, moment_text
+from doorkey.web.logout import CLEAR, leave_provider
+from doorkey.web.runtime import doorkey
+from doorkey.web.security import may_leave_to_provider, redirect_to, refuse_forged_form
+from doorkey.web.session_interface import browser_session
+
+bp = Blueprint("my_sessions", __name__)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the page."""
+
+    public_id: str
+    is_this: bool
+    device: str
+    provider: str
+    began_iso: str
+    began_text: str
+    seen_iso: str
+    seen_text: str
+
+
+@bp.get("/account/sessions")
+def show() -> Response:
+    current = browser_session().current
+    if current is None:
+        return redirect_to("/")
+    rows = sorted((_row(entry, current) for entry in _mine(current)), key=lambda row: (row.is_this, row.seen_iso))
+    page = render_template("my_sessions.html", rows=rows[::-1], csrf_token=current.ids.csrf_token)
+    return may_leave_to_provider(make_response(page), current.record.identity.provider)
+
+
+@bp.post("/account/sessions/<public_id>/revoke")
+def revoke(public_id: str) -> Response:
+    """End one of mine; one that is over already is what was wanted. Raises `ForgedRequest`."""
+    current = browser_session().current
+    if current is None:
+        return redirect_to("/")
+    refuse_forged_form(current.ids)
+    if public_id == current.ids.public_id:
+        return _leave(current)
+    ended = sum(doorkey().roster.end(entry) for entry in _mine(current) if entry.public_id == public_id)
+    _note(current, ended)
+    return redirect_to("/account/sessions")
+
+
+@bp.post("/account/sessions/revoke-all")
+def revoke_all() -> Response:
+    """Log out everywhere, here too. Raises `ForgedRequest`."""
+    current = browser_session().current
+    if current is None:
+        return redirect_to("/")
+    refuse_forged_form(current.ids)
+    identity = current.record.identity
+    if identity.sub:
+        _note(current, doorkey().roster.end_user(identity.provider, identity.sub))
+    return _leave(current)
+
+
+def _leave(current: OpenSession) -> Response:
+    browser_session().end()
+    response = redirect_to("/logged-out")
+    response.headers["Clear-Site-Data"] = CLEAR
+    leave_provider(response, current.record)
+    return response
+
+
+def _mine(current: OpenSession) -> list[Entry]:
+    now = doorkey().clock()
+    return [entry for entry in doorkey().roster.same_person(current) if entry.summary and now < entry.ends]
+
+
+def _note(current: OpenSession, ended: int) -> None:
+    identity = current.record.identity
+    events.log(events.SESSIONS_ENDED, provider=identity.provider, user=identity.user, ended=ended, by="user")
+
+
+def _row(entry: Entry, current: OpenSession) -> Row:
+    summary = entry.summary
+    assert summary is not None
+    provider = doorkey().providers.get(summary.provider)
+    ago = doorkey().clock() - summary.last_seen
+    return Row(
+        public_id=entry.public_id,
+        is_this=entry.record_id == current.ids.record_id,
+        device=summary.label or "Unknown device",
+        provider=provider.label if provider else summary.provider,
+        began_iso=iso(summary.created),
+        began_text=moment_text(summary.created),
+        seen_iso=iso(summary.last_seen),
+        seen_text=f"{duration_text(ago)} ago" if ago >= 60 else "just now",
+    )
