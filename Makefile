@@ -1,6 +1,6 @@
 # Doorkey: `make run` starts it, `make test` checks everything. Both bring what they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit bench chromium clean
+.PHONY: help run test lint unit faults contract bench debian clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +14,7 @@ help: ## This list
 run: $(VENV)/runtime.stamp ## Start Doorkey on http://127.0.0.1:8000 (PORT changes it)
 	@exec $(BIN)/python app.py
 
-test: chromium lint unit ## Linters, types, all tests, browser included
+test: debian lint unit ## Linters, types, all tests, browser included
 
 lint: $(VENV)/dev.stamp
 	@echo "== ruff and mypy"
@@ -22,21 +22,23 @@ lint: $(VENV)/dev.stamp
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
 
-unit: $(VENV)/dev.stamp chromium
+unit: $(VENV)/dev.stamp debian
 	@echo "== pytest"
 	@$(BIN)/python -m pytest
 
 bench: $(VENV)/runtime.stamp ## What things cost, measured on this machine
 	@$(BIN)/python benchmarks/dev_provider.py
 
-# Debian's Chromium for the browser tests, installed when it is missing and we may.
-chromium:
-	@if command -v chromium >/dev/null 2>&1; then exit 0; fi; \
+# Debian's Chromium, Redis and libfaketime for the tests, installed when they are missing and we may.
+debian:
+	@missing=""; for pair in chromium:chromium redis-server:redis-server faketime:faketime; do \
+		command -v $${pair%%:*} >/dev/null 2>&1 || missing="$$missing $${pair##*:}"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "== installing Debian's chromium for the browser tests"; \
-		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; \
+		echo "== installing Debian's$$missing for the tests"; \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; \
 	else \
-		echo "The browser tests need Chromium. Install Debian's package:  sudo apt-get install chromium"; exit 1; \
+		echo "The tests need Debian packages. Install them:  sudo apt-get install$$missing"; exit 1; \
 	fi
 
 $(BIN)/python:

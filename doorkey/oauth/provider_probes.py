@@ -233,6 +233,24 @@ def check_revocation(provider: Provider, trial: Trial) -> Iterator[Finding]:
         yield Finding(NOTE, "It offers no revocation: signing out leaves tokens alive there until they expire.")
 
 
+def check_sign_out(provider: Provider, trial: Trial) -> Iterator[Finding]:
+    """What leaves by way of the provider, and what it may tell us; nothing is asked for this."""
+    if not provider.is_openid:
+        return
+    back = provider.post_logout_redirect_uri or f"{trial.public_url}/logged-out"
+    if not provider.end_session_endpoint:
+        yield Finding(NOTE, "It does not offer to end its own session: signing out ends the one here.")
+    elif provider.end_session == "never":
+        yield Finding(NOTE, "Signing out ends the session here and not its own (END_SESSION=never).")
+    else:
+        yield Finding(
+            NOTE, f"Signing out goes on to {provider.end_session_endpoint}; to register for the way back: {back}"
+        )
+    if provider.backchannel_logout:
+        address = f"{trial.public_url}/backchannel-logout/{provider.id}"
+        yield Finding(NOTE, f"Where it may say that somebody signed out there (back channel): {address}")
+
+
 CHECKS: tuple[Check, ...] = (
     check_connection,
     check_keys,
@@ -240,4 +258,5 @@ CHECKS: tuple[Check, ...] = (
     check_client,
     check_user_info,
     check_revocation,
+    check_sign_out,
 )
