@@ -21,6 +21,12 @@ FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _URL = re.compile(
     r"(?P<scheme>[a-z+]+)://(?:(?P<credentials>[^/?#]*)@)?(?P<hosts>[^/?#@]+)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?"
 )
+_CUT = re.compile(r"[a-z+]+://[^@]*[/?#].*@.*")
+"""An @ behind what ends the credentials: a password with such a character in it, read as something else."""
+
+_SERVICE = re.compile(r"[A-Za-z0-9._-]+")
+"""What a Sentinel takes as a name."""
+
 _HOST = re.compile(r"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?")
 
 
@@ -60,6 +66,8 @@ def session_store(value: str) -> StoreAddress:
         raise ValueError("contains characters that cannot be printed")
     if value.startswith("sqlite:"):
         return StoreAddress(kind="sqlite", path=value.removeprefix("sqlite:"))
+    if _CUT.fullmatch(value):
+        raise ValueError("has an @ after a /, ? or #; in a password these are written %40, %2F, %3F and %23")
     match = _URL.fullmatch(value)
     scheme = match["scheme"] if match else ""
     plain = scheme.replace("rediss", "redis", 1)
@@ -69,17 +77,20 @@ def session_store(value: str) -> StoreAddress:
     username, password = _credentials(match["credentials"])
     service, database = _path(kind, [part for part in (match["path"] or "").split("/") if part])
     hosts = tuple(_host(item, default_port) for item in items(match["hosts"]))
+    if not hosts:
+        raise ValueError("names no host")
     if kind == "redis" and len(hosts) != 1:
         raise ValueError("names several hosts; that is redis+sentinel:// or redis+cluster://")
+    tls = scheme.startswith("rediss")
     return StoreAddress(
         kind=kind,
         hosts=hosts,
-        tls=scheme.startswith("rediss"),
+        tls=tls,
         username=username,
         password=password,
         service=service,
         database=database,
-        options=_options(match["query"] or ""),
+        options=_options(match["query"] or "", kind, tls=tls),
     )
 
 
@@ -107,17 +118,23 @@ def _path(kind: str, parts: list[str]) -> tuple[str, int]:
     if kind == "sentinel":
         if not parts:
             raise ValueError("lacks the name of the service: redis+sentinel://host:26379/mymaster")
-        service = unquote(parts.pop(0))
+        service = parts.pop(0)
+        if not _SERVICE.fullmatch(service):
+            raise ValueError("has a service with other characters than letters, digits, . _ and -")
     if len(parts) > (0 if kind == "cluster" else 1) or not all(re.fullmatch("[0-9]{1,4}", part) for part in parts):
         raise ValueError("must end after the host, or with the number of a database (a Cluster has none)")
     return service, int(parts[0]) if parts else 0
 
 
-def _options(query: str) -> tuple[tuple[str, str], ...]:
+def _options(query: str, kind: str, *, tls: bool) -> tuple[tuple[str, str], ...]:
     pairs = tuple(parse_qsl(query, keep_blank_values=True))
     for name, text in pairs:
         if name not in OPTIONS:
             raise ValueError(f"does not know {name!r}; there is {', '.join(OPTIONS)}")
+        if name in FILES and not tls:
+            raise ValueError(f"has {name}, which is for rediss only: the connection would not be encrypted")
+        if name not in FILES and kind != "sentinel":
+            raise ValueError(f"has {name}, which is for redis+sentinel only")
         if name in FILES and not Path(text).is_file():
             raise ValueError(f"{name}: there is no file {text}")
     return pairs

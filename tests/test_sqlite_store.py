@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from doorkey.errors import StoreUnavailable
 from doorkey.sessions import sqlite_store
 from doorkey.sessions.sqlite_store import SqliteStore
 from doorkey.sessions.store import StoredRecord
+from tests.contract.stores import OtherProcess
 
 NOW = 1_800_000_000.0
 COUNT = "SELECT count(*) FROM sessions"
@@ -235,3 +237,89 @@ def test_nobody_goes_on_with_a_file_that_was_deleted(store: SqliteStore, path: P
     assert store.read(RECORD.record_id) is None
     other.create(RECORD)
     assert store.read(RECORD.record_id) == RECORD
+
+
+SCHEMA_1 = """
+CREATE TABLE sessions (
+    record_id BLOB PRIMARY KEY, version INTEGER NOT NULL, sealed BLOB NOT NULL,
+    ends REAL NOT NULL, user_key BLOB NOT NULL, sid_key BLOB
+) WITHOUT ROWID;
+CREATE INDEX sessions_by_user ON sessions (user_key);
+CREATE INDEX sessions_by_sid ON sessions (sid_key) WHERE sid_key IS NOT NULL;
+CREATE INDEX sessions_by_end ON sessions (ends);
+CREATE TABLE marks (mark BLOB PRIMARY KEY, ends REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX marks_by_end ON marks (ends);
+CREATE TABLE leases (name BLOB PRIMARY KEY, owner BLOB NOT NULL, ends REAL NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+
+
+def make_schema_1(path: Path, records: int) -> list[StoredRecord]:
+    """A file as the first version of Doorkey wrote it, with some sessions, a mark and a lease."""
+    made = [
+        StoredRecord(b"%032d" % n, n, b"sealed", NOW, b"u" * 32, b"s" * 32 if n % 2 else None) for n in range(records)
+    ]
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(SCHEMA_1)
+        rows = [tuple(vars(one).values())[:-1] for one in made]
+        db.executemany("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", rows)
+        db.execute("INSERT INTO marks VALUES (?, ?)", (b"m", NOW))
+        db.execute("INSERT INTO leases VALUES (?, ?, ?)", (b"l", b"one", NOW))
+        db.commit()
+    return made
+
+
+def test_a_file_of_the_first_version_keeps_its_sessions(store: SqliteStore, path: Path) -> None:
+    made = make_schema_1(path, 9)
+    assert list(store.all()) == store.list_by_user(b"u" * 32) == made
+    assert store.list_by_sid(b"s" * 32) == made[1::2]
+    assert store.mark_once(b"m", now=NOW - 1, ends=NOW + 9) is False
+    assert store.acquire_lease(b"l", b"two", now=NOW - 1, ends=NOW + 9) is False
+    assert store.update(replace(made[0], summary=b"summary")) is True
+    assert SqliteStore(path).read(made[0].record_id) == replace(made[0], summary=b"summary", version=1)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone()[0] == sqlite_store.SCHEMA_VERSION
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_an_upgraded_file_is_made_like_a_new_one(path: Path, tmp_path: Path) -> None:
+    make_schema_1(path, 0)
+    new = tmp_path / "new.sqlite3"
+    described = []
+    for place in (path, new):
+        SqliteStore(place).ping()
+        with closing(sqlite3.connect(place)) as db:
+            names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema ORDER BY name")]
+            described.append((names, db.execute("PRAGMA table_info(sessions)").fetchall()))
+    assert described[0] == described[1]
+
+
+def test_four_processes_may_upgrade_a_file_at_once(tmp_path: Path) -> None:
+    """As after an update, when all workers start together."""
+    processes = [OtherProcess("sqlite", str(tmp_path / "first")) for _ in range(4)]
+    try:
+        for process in processes:
+            assert process.call("ping") is None
+        for n in range(10):
+            path = tmp_path / f"old-{n}.sqlite3"
+            made = [tuple(vars(one).values()) for one in make_schema_1(path, 50)]
+            start = time.time() + 0.03
+            for process in processes:
+                process.send("all", at=start, where=str(path))
+            assert [process.result() for process in processes] == [made] * 4
+    finally:
+        for process in processes:
+            process.hang_up()
+        for process in processes:
+            process.close()
+
+
+def test_an_upgrade_that_was_cut_short_is_made_once_more(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed half-way: all of it is there, or nothing."""
+    made = make_schema_1(path, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_store, "FROM_1", sqlite_store.FROM_1 + "SELECT no_such_function();")
+        with pytest.raises(StoreUnavailable, match="no_such_function"):
+            SqliteStore(path).ping()
+    assert list(SqliteStore(path).all()) == made

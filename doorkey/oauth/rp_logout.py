@@ -34,9 +34,20 @@ def _with(endpoint: str, fields: dict[str, str]) -> str:
 
 
 def ways_out(provider: Provider) -> tuple[str, ...]:
-    """Origins that a sign-out may lead the browser to, as a content security policy names them."""
-    if provider.end_session == "never":
+    """Origins that a sign-out may lead the browser to, as a content security policy names them.
+
+    Through the provider to the address for afterwards: browsers hold every redirect against the policy.
+    """
+    if provider.end_session == "never" or (provider.described and not provider.end_session_endpoint):
         return ()
-    named = [url for url in (provider.end_session_endpoint, provider.issuer) if url.startswith("http")]
-    origins = [f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in named]
-    return tuple(dict.fromkeys([*origins, *(f"https://{host}" for host in provider.endpoint_hosts)]))
+    return tuple(dict.fromkeys([*origins(provider), *_origins_of(provider.post_logout_redirect_uri)]))
+
+
+def origins(provider: Provider) -> tuple[str, ...]:
+    """Where the provider's own pages may be."""
+    named = _origins_of(provider.end_session_endpoint, provider.issuer)
+    return tuple(dict.fromkeys([*named, *(f"https://{host}" for host in provider.endpoint_hosts)]))
+
+
+def _origins_of(*urls: str) -> list[str]:
+    return [f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in urls if url.startswith("http")]

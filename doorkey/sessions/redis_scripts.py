@@ -36,12 +36,16 @@ return {redis.call('DEL', KEYS[1]), found[1] or '', found[2] or ''}
 """Gives: how many were deleted, and under which user key and sid key."""
 
 INDEX = """
-local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+local score = redis.pcall('ZSCORE', KEYS[1], ARGV[1])
+if type(score) == 'table' then redis.call('DEL', KEYS[1]) score = false end
 if not score or tonumber(score) < tonumber(ARGV[2]) then redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1]) end
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[3], 'LIMIT', 0, 20)
 """
-"""ARGV: record id, ends, now, milliseconds. Gives some of the records that should have ended by now."""
+"""ARGV: record id, ends, now, milliseconds. Gives some of the records that should have ended by now.
+
+What is no sorted set was not written by us, and nobody could sign in as long as it is there.
+"""
 
 MARK = """
 local found = redis.call('GET', KEYS[1])

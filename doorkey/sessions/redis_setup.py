@@ -5,8 +5,7 @@ Called by redis_store.py for the start of the app and for `doorkey check`.
 
 from typing import Any
 
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from doorkey.errors import SettingsError, StoreUnavailable
 from doorkey.sessions.redis_servers import Servers
@@ -14,21 +13,22 @@ from doorkey.setting_stores import StoreAddress
 
 NAME = "DOORKEY_SESSION_STORE"
 ADDRESSES = {"cluster": "redis+cluster://", "sentinel": "redis+sentinel://", "standalone": "redis://"}
+OTHER_KINDS = (
+    ("cluster", "cluster support disabled", "is not a Cluster; write redis://"),
+    ("cluster", "unknown command", "is not a Cluster; write redis+sentinel:// if it names Sentinels"),
+    ("sentinel", "unknown command", "names no Sentinels; write redis:// or redis+cluster://"),
+)
+"""What the wrong kind of server answers to the question where the data is."""
 
 
 def concerns(servers: Servers, address: StoreAddress) -> list[str]:
     """Sentences about memory and disk. Raises `SettingsError` for the wrong kind of server, `StoreUnavailable`."""
     try:
         found = [_info(server) for server in servers.everywhere()]
-    except RedisConnectionError as error:
-        if "luster mode is not enabled" in str(error):
-            raise SettingsError([f"{NAME}: {address} is not a Cluster; write redis://"]) from error
-        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
-    except ResponseError as error:
-        if "unknown command" in str(error) and address.kind == "sentinel":
-            raise SettingsError([f"{NAME}: {address} names no Sentinels; write redis://"]) from error
-        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
     except RedisError as error:
+        for kind, answer, advice in OTHER_KINDS:
+            if kind == address.kind and answer in str(error):
+                raise SettingsError([f"{NAME}: {address} {advice}"]) from error
         raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
     for info in found:
         _refuse_other_kinds(address, info)

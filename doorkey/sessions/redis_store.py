@@ -11,9 +11,11 @@ of its own, so nothing has to be swept. A write counts once a replica has it, wh
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from redis.exceptions import (
     AskError,
@@ -30,7 +32,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from doorkey.clock import Clock
 from doorkey.errors import StoreUnavailable
 from doorkey.sessions import redis_scripts as scripts
-from doorkey.sessions.redis_servers import Server, connect
+from doorkey.sessions.redis_servers import Place, Server, connect
 from doorkey.sessions.redis_setup import concerns
 from doorkey.sessions.store import StoredRecord
 from doorkey.setting_stores import StoreAddress
@@ -38,9 +40,12 @@ from doorkey.setting_stores import StoreAddress
 LINGER_SECONDS = 600.0
 """A record stays for so long after its end: the caller judges by its own clock, which may be behind."""
 
-REPLICA_MILLISECONDS = 100
+REPLICA_MILLISECONDS = 200
 FRESH_SECONDS = 2
 """A replica that was heard of no later than this is one that has to have a write."""
+
+ALONE_SECONDS = 1.0
+"""For so long nobody waits for a replica again after one was waited for, and there was none that is fresh."""
 
 FIELDS = ("v", "s", "c", "e", "u", "p")
 PAGE = 200
@@ -63,6 +68,7 @@ class RedisStore:
         self._address = address
         self._servers = connect(address)
         self._clock = clock
+        self._alone_until: WeakKeyDictionary[Server, float] = WeakKeyDictionary()
 
     def create(self, record: StoredRecord) -> None:
         self._enter(record)
@@ -104,14 +110,12 @@ class RedisStore:
         return [record for record in self._listed(b"sid", sid_key) if record.sid_key == sid_key]
 
     def all(self) -> Iterator[StoredRecord]:
-        try:
-            for server in self._servers.everywhere():
-                for key in server.scan_iter(match=_session(b"").decode() + "*", count=PAGE):
-                    record = self.read(bytes.fromhex(key.rpartition(b":")[2].decode()))
-                    if record:
-                        yield record
-        except RedisError as error:
-            raise _unavailable(error) from error
+        seen: set[bytes] = set()  # Redis may name a key twice
+        for record_id in self._scanned():
+            record = self.read(record_id) if record_id not in seen else None
+            seen.add(record_id)
+            if record:
+                yield record
 
     def mark_once(self, mark: bytes, *, now: float, ends: float) -> bool:
         life = _milliseconds(ends - now + LINGER_SECONDS)
@@ -128,12 +132,12 @@ class RedisStore:
         return 0
 
     def ping(self) -> None:
-        """A write at every server, that means nothing: one that is full or read-only must show."""
+        """Every server answers, and one, another each time, takes a write: one that is full or read-only must show."""
         try:
             for server in self._servers.everywhere():
                 server.ping()
         except RedisError as error:
-            self._look_again()
+            self._servers.look_again()
             raise _unavailable(error) from error
         self.mark_once(b"ping " + secrets.token_bytes(4), now=1, ends=1 - LINGER_SECONDS + 1)
 
@@ -159,19 +163,22 @@ class RedisStore:
         """Into the indexes; what they name that has ended and is gone is taken out on the way."""
         entry = (record.record_id, repr(record.ends), repr(self._clock()), self._life(record.ends))
         for index in _indexes(record):
-            for ended in self._write(index, scripts.INDEX, *entry):
-                if not self._exists(ended):
-                    self._leave(ended, index)
+            ended = self._write(index, scripts.INDEX, *entry)
+            self._drop(index, (other for other in ended if other != record.record_id))
 
-    def _exists(self, record_id: bytes) -> bool:
-        key = _session(record_id)
-        return bool(self._ask(key, lambda server: server.exists(key)))
+    def _drop(self, index: bytes, record_ids: Iterable[bytes]) -> None:
+        """Out of the index, those that are gone. Who came along for this does not wait for a server that is away."""
+        with contextlib.suppress(StoreUnavailable):
+            for record_id in record_ids:
+                key = _session(record_id)
+                if not self._ask(key, partial(_is_there, key), tries=1):
+                    self._ask(index, partial(_remove, index, record_id), tries=1)
 
     def _leave(self, record_id: bytes, *indexes: bytes) -> None:
         """Out of the indexes; one that cannot be reached drops what has ended later."""
-        for index in indexes:
-            with contextlib.suppress(StoreUnavailable):
-                self._ask(index, partial(_remove, index, record_id))
+        with contextlib.suppress(StoreUnavailable):
+            for index in indexes:
+                self._ask(index, partial(_remove, index, record_id), tries=1)
 
     def _listed(self, kind: bytes, index_key: bytes) -> list[StoredRecord]:
         index = _key(kind, index_key)
@@ -182,42 +189,63 @@ class RedisStore:
         found = self.list_by_user(index_key) if kind == b"user" else self.list_by_sid(index_key)
         return sum(self.delete(record.record_id) for record in found)
 
+    def _scanned(self) -> Iterator[bytes]:
+        """The ids of all records."""
+        prefix = _session(b"")
+        try:
+            for server in self._servers.everywhere():
+                for key in server.scan_iter(match=prefix + b"*", count=PAGE):
+                    with contextlib.suppress(ValueError):  # a name that we did not give
+                        yield bytes.fromhex(key.removeprefix(prefix).decode())
+        except RedisError as error:
+            raise _unavailable(error) from error
+
     def _write(self, key: bytes, script: str, *values: Any) -> Any:
         """What the script gives, once a replica has its change too."""
 
         def run(server: Server) -> Any:
-            if not self._servers.has_replica(key):
+            if not self._servers.has_replica(key) or time.monotonic() < self._alone_until.get(server, 0.0):
                 return server.eval(script, 1, key, *values)
             pipeline = server.pipeline(transaction=False)
             pipeline.eval(script, 1, key, *values)
             pipeline.execute_command("WAIT", 1, REPLICA_MILLISECONDS)
-            result, copies = pipeline.execute()
-            if not copies and _has_fresh_replica(server):
-                raise StoreUnavailable("no replica has the change yet")
+            result, copies = pipeline.execute(raise_on_error=False)
+            if isinstance(result, Exception):
+                raise result
+            if not isinstance(copies, int) or copies < 1:
+                self._stand_alone(server)
             return result
 
         return self._ask(key, run)
 
-    def _ask(self, key: bytes, call: Any) -> Any:
+    def _stand_alone(self, server: Server) -> None:
+        """Nobody else has a change: that is an error unless there is nobody else."""
+        if _has_fresh_replica(server):
+            raise StoreUnavailable("no replica has the change yet")
+        self._alone_until[server] = time.monotonic() + ALONE_SECONDS
+
+    def _ask(self, key: bytes, call: Callable[[Server], Any], *, tries: int = 2) -> Any:
         """`call` at the server that has `key`, once more when the first try failed in a way that may pass."""
-        for is_last in (False, True):
+        taking_over = None
+        while True:
+            tries -= 1
             try:
-                return call(self._servers.at(key))
+                return self._call(key, call, taking_over)
             except PASSING as error:
-                self._look_again()
-                if is_last:
+                self._servers.look_again()
+                taking_over = (error.host, error.port) if type(error) is AskError else None
+                if not tries:
                     raise _unavailable(error) from error
             except ResponseError as error:
                 raise (_Odd if str(error).startswith("WRONGTYPE") else _unavailable)(error) from error
             except RedisError as error:
                 raise _unavailable(error) from error
-        raise AssertionError("unreachable")
 
-    def _look_again(self) -> None:
-        try:
-            self._servers.look_again()
-        except RedisError:
-            """The next call finds out."""
+    def _call(self, key: bytes, call: Callable[[Server], Any], taking_over: Place | None) -> Any:
+        if taking_over is None:
+            return call(self._servers.at(key))
+        with self._servers.taking_over(taking_over) as server:
+            return call(server)
 
 
 class _Odd(StoreUnavailable):
@@ -236,6 +264,10 @@ def _has_fresh_replica(server: Server) -> bool:
     replicas = server.info("replication")
     found = [replica for name, replica in replicas.items() if name.startswith("slave") and isinstance(replica, dict)]
     return any(one.get("state") == "online" and one.get("lag", FRESH_SECONDS) < FRESH_SECONDS for one in found)
+
+
+def _is_there(key: bytes, server: Server) -> bool:
+    return bool(server.exists(key))
 
 
 def _remove(index: bytes, record_id: bytes, server: Server) -> None:

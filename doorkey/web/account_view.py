@@ -1,4 +1,7 @@
-"""What templates/home.html shows of a session, as plain values: texts, times, rows of the scope table."""
+"""What templates/home.html shows of a session, as plain values: texts, times, rows of the scope table.
+
+my_sessions.py writes names and times the same way.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +10,9 @@ from doorkey.clock import iso, utc
 from doorkey.events import clean_text
 from doorkey.oauth.id_token import LONGEST_SUBJECT
 from doorkey.oauth.token import Token
-from doorkey.sessions.record import Record
+from doorkey.oauth.user_info import Identity
+from doorkey.sessions.record import TOUCH_SECONDS, Record
+from doorkey.sessions.refresh import BACK_OFF_SECONDS
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,11 @@ def account_view(record: Record, label: str, now: float) -> dict[str, Any]:
     """What templates/home.html shows of `record` at `now`."""
     identity, token = record.identity, record.token
     return {
-        "name": identity.name,
+        "heading": shown_name(identity),
         "email": identity.email,
         "user": clean_text(identity.user, limit=LONGEST_SUBJECT),
         "groups": [clean_text(group) for group in identity.groups],
+        "provider": identity.provider,
         "provider_label": label,
         "scopes": scope_rows(token),
         "scope_summary": scope_summary(token),
@@ -78,16 +84,20 @@ def scope_summary(token: Token) -> str:
     return f"{len(granted & asked)} of {len(asked)} granted" + (f", {unasked} more unasked" if unasked else "")
 
 
+def shown_name(identity: Identity) -> str:
+    """What to call somebody; "" when the provider did not say."""
+    return identity.name or identity.email or clean_text(identity.user, limit=LONGEST_SUBJECT)
+
+
 def renewal_note(record: Record, now: float) -> str:
-    """What went wrong when the token was last renewed; "" when nothing did."""
-    if not record.refresh_error:
-        return ""
-    if record.token.refresh_token is None:
+    """What became of the last renewal, and when the button works again; "" when there is nothing to say."""
+    failure = f"The last renewal failed ({record.refresh_error})." if record.refresh_error else ""
+    if failure and record.token.refresh_token is None:
         return f"The provider renews this token no more ({record.refresh_error}). Sign in again to get another."
-    wait = (
-        f"again in {duration_text(record.refresh_after - now)}" if now < record.refresh_after else "when it is needed"
-    )
-    return f"It could not be renewed ({record.refresh_error}); Doorkey tries {wait}."
+    if 0 < record.refresh_after - now <= BACK_OFF_SECONDS:
+        wait = duration_text(record.refresh_after - now)
+        return f"{failure or 'It was renewed just now.'} The next try is possible in {wait}."
+    return failure
 
 
 def expiry_view(token: Token, now: float) -> Expiry:
@@ -110,6 +120,20 @@ def moment_text(seconds: float) -> str:
     """`24 November 2026, 15:56:54 UTC`"""
     moment = utc(seconds)
     return f"{moment.day} {moment:%B %Y, %H:%M:%S} UTC"
+
+
+def minute_text(seconds: float) -> str:
+    """`24 November 2026, 15:56 UTC`"""
+    moment = utc(seconds)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def ago_text(seconds: float) -> str:
+    """`just now`, `5 minutes ago`, `3 hours ago`: last-seen is a minute late at times, and need not look exact."""
+    if seconds < 2 * TOUCH_SECONDS:
+        return "just now"
+    whole = seconds - seconds % next(size for size in (86400, 3600, 60) if seconds >= size)
+    return f"{duration_text(whole)} ago"
 
 
 def duration_text(seconds: float) -> str:

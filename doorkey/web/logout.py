@@ -66,7 +66,7 @@ def leave_provider(response: Response, record: Record) -> None:
     url = end_session_url(provider, id_token=record.token.id_token or "", state=state, return_to=return_to)
     if url:
         response.headers["Location"] = url
-        doorkey().logout_states.remember(response, state, provider.id)
+        doorkey().logout_states.remember(request, response, state, provider.id)
 
 
 def _described(id: str) -> Provider | None:

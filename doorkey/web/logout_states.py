@@ -14,6 +14,9 @@ from doorkey.web.sealed_cookies import SealedCookies
 
 PREFIX = "doorkey-logout-"
 SECONDS = 600
+MOST = 3
+"""Cookies at once: a provider that sends nobody back must not make the Cookie header grow until servers refuse it."""
+MOST_DROPPED = 10
 
 
 class LeftFor(msgspec.Struct, frozen=True, array_like=True):
@@ -30,8 +33,12 @@ class LogoutStates:
         self._cookies = SealedCookies(keyring, PREFIX, LeftFor, purpose="logout state", secure=secure)
         self._clock = clock
 
-    def remember(self, response: Response, state: str, provider: str) -> None:
+    def remember(self, request: Request, response: Response, state: str, provider: str) -> None:
+        """Set the cookie of `state`, and drop the oldest others."""
         self._cookies.set(response, _name(state), LeftFor(provider, self._clock()), SECONDS)
+        others = [(found.at if found else 0.0, name) for name, _, found in self._cookies.all(request)]
+        for _, name in sorted(others, reverse=True)[MOST - 1 :][:MOST_DROPPED]:
+            self._cookies.forget(response, name)
 
     def take(self, request: Request, response: Response, state: str) -> str:
         """The provider that was left for with `state`, once; "" when this browser did not."""

@@ -12,7 +12,8 @@ from doorkey import events
 from doorkey.clock import iso
 from doorkey.sessions.lifecycle import OpenSession
 from doorkey.sessions.roster import Entry
-from doorkey.web.account_view import duration_text, moment_text
+from doorkey.web.account import provider_label
+from doorkey.web.account_view import ago_text, minute_text, shown_name
 from doorkey.web.logout import CLEAR, leave_provider
 from doorkey.web.runtime import doorkey
 from doorkey.web.security import may_leave_to_provider, redirect_to, refuse_forged_form
@@ -28,9 +29,10 @@ class Row:
     public_id: str
     is_this: bool
     device: str
-    provider: str
+    began: float
     began_iso: str
     began_text: str
+    seen: float
     seen_iso: str
     seen_text: str
 
@@ -40,9 +42,17 @@ def show() -> Response:
     current = browser_session().current
     if current is None:
         return redirect_to("/")
-    rows = sorted((_row(entry, current) for entry in _mine(current)), key=lambda row: (row.is_this, row.seen_iso))
-    page = render_template("my_sessions.html", rows=rows[::-1], csrf_token=current.ids.csrf_token)
-    return may_leave_to_provider(make_response(page), current.record.identity.provider)
+    rows = sorted((_row(entry, current) for entry in _mine(current)), key=_order)
+    identity = current.record.identity
+    page = render_template(
+        "my_sessions.html",
+        rows=rows,
+        who=shown_name(identity),
+        is_known=bool(identity.sub),
+        provider_label=provider_label(current.record),
+        csrf_token=current.ids.csrf_token,
+    )
+    return may_leave_to_provider(make_response(page), identity.provider)
 
 
 @bp.post("/account/sessions/<public_id>/revoke")
@@ -56,7 +66,7 @@ def revoke(public_id: str) -> Response:
         return _leave(current)
     ended = sum(doorkey().roster.end(entry) for entry in _mine(current) if entry.public_id == public_id)
     _note(current, ended)
-    return redirect_to("/account/sessions")
+    return redirect_to("/account/sessions#ended")
 
 
 @bp.post("/account/sessions/revoke-all")
@@ -70,6 +80,11 @@ def revoke_all() -> Response:
     if identity.sub:
         _note(current, doorkey().roster.end_user(identity.provider, identity.sub))
     return _leave(current)
+
+
+def _order(row: Row) -> tuple[bool, float, float, str]:
+    """This browser first, then whoever was here last."""
+    return not row.is_this, -row.seen, -row.began, row.public_id
 
 
 def _leave(current: OpenSession) -> Response:
@@ -93,15 +108,17 @@ def _note(current: OpenSession, ended: int) -> None:
 def _row(entry: Entry, current: OpenSession) -> Row:
     summary = entry.summary
     assert summary is not None
-    provider = doorkey().providers.get(summary.provider)
-    ago = doorkey().clock() - summary.last_seen
+    is_this = entry.record_id == current.ids.record_id
+    now = doorkey().clock()
+    seen = now if is_this else summary.last_seen  # that of this request is written after the answer
     return Row(
         public_id=entry.public_id,
-        is_this=entry.record_id == current.ids.record_id,
+        is_this=is_this,
         device=summary.label or "Unknown device",
-        provider=provider.label if provider else summary.provider,
+        began=summary.created,
         began_iso=iso(summary.created),
-        began_text=moment_text(summary.created),
-        seen_iso=iso(summary.last_seen),
-        seen_text=f"{duration_text(ago)} ago" if ago >= 60 else "just now",
+        began_text=minute_text(summary.created),
+        seen=seen,
+        seen_iso=iso(seen),
+        seen_text=ago_text(now - seen),
     )

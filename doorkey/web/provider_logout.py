@@ -24,7 +24,7 @@ from doorkey.errors import (
 )
 from doorkey.oauth.logout_token import LogoutToken, read_logout_token
 from doorkey.oauth.provider import Provider
-from doorkey.oauth.rp_logout import ways_out
+from doorkey.oauth.rp_logout import origins
 from doorkey.oauth.trace import Trace
 from doorkey.sessions.roster import Entry
 from doorkey.web.runtime import Doorkey, doorkey
@@ -76,9 +76,10 @@ def _look_for_keys_afterwards(here: Doorkey, provider: Provider, token: str) -> 
     """The provider may have changed its keys since anybody signed in; then the token is carried out late."""
 
     def look_again() -> None:
-        source = here.checks.source(provider, here.transport)
+        described = here.directory.describe(provider)
+        source = here.checks.source(described, here.transport)
         if source and source.renew():
-            _carry_out(here, provider, token)
+            _carry_out(here, described, token)
 
     @after_this_request
     def once_it_is_out(response: Response) -> Response:
@@ -141,4 +142,4 @@ def front_channel(provider_id: str) -> Response:
         ended = doorkey().roster.end_provider_session(provider.id, sids[0])
         events.log(events.LOGOUT_BY_PROVIDER, provider=provider.id, channel="front", ended=ended)
     response = Response("<!doctype html><title>Signed out</title>", mimetype="text/html")
-    return may_be_framed(response, ways_out(doorkey().directory.known(provider) or provider))
+    return may_be_framed(response, origins(doorkey().directory.known(provider) or provider))

@@ -1,6 +1,7 @@
 """Every page of Doorkey, and how to get there in a fresh browser.
 
-The servers are those of sites.py. Used by the tests that look at all pages, and by scripts/screenshot.py.
+The servers are those of sites.py, steps on the way are in ways.py. Used by the tests that look at all pages, and by
+scripts/screenshot.py.
 """
 
 from collections.abc import Callable
@@ -8,35 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page
 
-from tests.browser.sites import LONG, Sites
+from tests.browser.sites import DEVICES, LONG, Sites
+from tests.browser.ways import begin as begin
+from tests.browser.ways import come_back as come_back
+from tests.browser.ways import fail_to_renew, open_my_sessions
+from tests.browser.ways import sign_in as sign_in
 from tests.support.scripted_provider import GOOD_TOKEN
-
-# ---- ways to get somewhere ----
-
-
-def begin(page: Page, url: str) -> None:
-    """From the first visit to the development provider's page."""
-    page.goto(url)
-    page.get_by_role("link", name="Sign in with").click()
-    page.get_by_role("heading", name="Choose a test user").wait_for()
-
-
-def sign_in(page: Page, url: str, who: str = "Alice Archer") -> None:
-    """From the first visit to the home page."""
-    begin(page, url)
-    page.get_by_role("button", name=f"Continue as {who}").click()
-    page.get_by_role("button", name="Sign out").wait_for()
-
-
-def come_back(page: Page, sites: Sites, query: str = "code=canary-code") -> None:
-    """To `configured`, as if its provider had just let somebody in."""
-    url = sites.configured.url
-    begun = page.request.get(f"{url}/login?provider=stub", max_redirects=0)
-    state = parse_qs(urlsplit(begun.headers["location"]).query)["state"][0]
-    page.goto(f"{url}/callback/stub?{query}&state={state}")
-
-
-# ---- the pages ----
 
 Go = Callable[[Page, Sites], None]
 TOUR: dict[str, Go] = {}
@@ -218,7 +196,7 @@ def home_expired(page: Page, sites: Sites) -> None:
 
 @stop
 def home_unknown_expiry(page: Page, sites: Sites) -> None:
-    sites.answer(token={"access_token": "canary-access-token", "token_type": "bearer"})
+    sites.answer(token={"access_token": "canary", "token_type": "bearer", "refresh_token": "canary-refresh-token"})
     come_back(page, sites)
 
 
@@ -226,6 +204,60 @@ def home_unknown_expiry(page: Page, sites: Sites) -> None:
 def home_long_values(page: Page, sites: Sites) -> None:
     sites.answer(user=LONG, token={**GOOD_TOKEN, "scope": "read " + "a_long_scope_name" * 12, "expires_in": 2_000_000})
     come_back(page, sites)
+
+
+@stop
+def home_not_renewed(page: Page, sites: Sites) -> None:
+    come_back(page, sites)
+    fail_to_renew(page, sites, "temporarily_unavailable", 503)
+
+
+@stop
+def home_renewed_no_more(page: Page, sites: Sites) -> None:
+    come_back(page, sites)
+    fail_to_renew(page, sites, "invalid_grant", 400)
+
+
+@stop
+def home_expired_for_good(page: Page, sites: Sites) -> None:
+    sites.answer(token={"access_token": "canary-access-token", "token_type": "bearer", "expires_in": 0})
+    come_back(page, sites)
+
+
+@stop
+def my_sessions(page: Page, sites: Sites) -> None:
+    sites.answer_somebody_new()
+    open_my_sessions(page, sites, "Chrome on Android", "Firefox on Linux", "Unknown device")
+
+
+@stop
+def my_sessions_alone(page: Page, sites: Sites) -> None:
+    sites.answer_somebody_new()
+    open_my_sessions(page, sites)
+
+
+@stop
+def my_sessions_many(page: Page, sites: Sites) -> None:
+    sites.answer_somebody_new()
+    open_my_sessions(page, sites, *list(DEVICES) * 8)
+
+
+@stop
+def my_sessions_long_values(page: Page, sites: Sites) -> None:
+    sites.answer_somebody_new(name=LONG["name"])
+    open_my_sessions(page, sites, "Safari on iPhone", provider="wordy")
+
+
+@stop
+def my_sessions_of_somebody_unnamed(page: Page, sites: Sites) -> None:
+    open_my_sessions(page, sites, "Edge on Windows", provider="other")
+
+
+@stop
+def my_sessions_one_ended(page: Page, sites: Sites) -> None:
+    my_sessions(page, sites)
+    page.get_by_role("button", name="Sign out Chrome on Android").click()
+    page.get_by_role("heading", name="Chrome on Android").wait_for(state="detached")
 
 
 @stop
@@ -242,6 +274,13 @@ def sign_out_of_nothing(page: Page, sites: Sites) -> None:
 @stop
 def signed_out(page: Page, sites: Sites) -> None:
     page.goto(f"{sites.newcomer.url}/logged-out")
+
+
+@stop
+def signed_out_there_too(page: Page, sites: Sites) -> None:
+    sign_in(page, sites.newcomer.url)
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("heading", name="You are signed out").wait_for()
 
 
 @stop

@@ -1,4 +1,8 @@
-"""`provider`: the same development provider in process, over a socket, and inside Doorkey."""
+"""What the two suites run against.
+
+`provider`: the same development provider in process, over a socket, and inside Doorkey.
+`store`: each session store, empty; `kind` and `where` are its row in stores.py, `other` a second process at it.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -16,9 +20,12 @@ from doorkey.devprovider.inprocess import InProcessAdapter
 from doorkey.devprovider.realm import DevProvider
 from doorkey.devprovider.users import Client
 from doorkey.factory import create_app
+from doorkey.sessions.store import SessionStore
 from doorkey.settings import load
 from tests.conftest import MovedClock
 from tests.contract.party import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SECOND_REDIRECT_URI, Party
+from tests.contract.store_places import Places
+from tests.contract.stores import STORES, OtherProcess, ProcessPool
 
 OTHER_CLIENT = ("other-client", "other-secret")
 WAYS = ("in process", "over http", "mounted in doorkey")
@@ -36,6 +43,41 @@ def provider_of_two(request: pytest.FixtureRequest, tmp_path: Path, clock: Moved
     """The provider with a second client; inside Doorkey it has one only."""
     with _reached(request.param, tmp_path, clock) as party:
         yield party
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    """Started when first needed, and then kept: servers are slow to start and quick to empty."""
+    found = Places(tmp_path_factory.mktemp("stores"))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[ProcessPool]:
+    pool = ProcessPool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(params=list(STORES))
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def where(kind: str, places: Places) -> str:
+    return places.fresh(kind)
+
+
+@pytest.fixture
+def store(kind: str, where: str) -> SessionStore:
+    return STORES[kind](where)
+
+
+@pytest.fixture
+def other(kind: str, where: str, processes: ProcessPool) -> OtherProcess:
+    return processes.take(kind, where)[0]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from tests.interop import django_oauth_toolkit, oidc_provider
 from tests.interop.django_oauth_toolkit import DjangoProvider
 from tests.interop.oidc_provider import OidcProvider
 from tests.interop.provider_keys import JWKS, PEMS
+from tests.interop.reverse_proxy import ReverseProxy, reverse_proxy
 from tests.interop.visits import ORIGIN, FrontDoor
 from tests.samples.environments import Environment
 
@@ -25,28 +26,38 @@ OIDC_SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def running_oidc_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcProvider]:
+def proxy() -> Iterator[ReverseProxy]:
+    """Where providers reach the Doorkey that was made last."""
+    with reverse_proxy(ORIGIN) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running_oidc_provider(tmp_path_factory: pytest.TempPathFactory, proxy: ReverseProxy) -> Iterator[OidcProvider]:
     with oidc_provider.running(
         tmp_path_factory.mktemp("oidc-provider"),
         redirect_uri=f"{ORIGIN}/callback/{{client}}",
         post_logout_redirect_uri=f"{ORIGIN}/logged-out",
-        backchannel_logout_uri=f"{ORIGIN}/backchannel/{{client}}",
+        backchannel_logout_uri=f"{proxy.url}/backchannel-logout/{{client}}",
         jwks=JWKS,
     ) as provider:
         yield provider
 
 
 @pytest.fixture
-def oidc_front_door(running_oidc_provider: OidcProvider, tmp_path: Path) -> FrontDoor[OidcProvider]:
+def oidc_front_door(
+    running_oidc_provider: OidcProvider, proxy: ReverseProxy, tmp_path: Path
+) -> FrontDoor[OidcProvider]:
     """Doorkey knows every client of the provider under the client's own id; no requests have been seen yet."""
     running_oidc_provider.forget_requests()
+    proxy.passed.clear()
     clients = {}
     for client in running_oidc_provider.clients.values():
         secret = {"CLIENT_SECRET": client.secret} if client.secret else {}
         key = {"PRIVATE_KEY": PEMS["RS256"]} if client.auth_method == "private_key_jwt" else {}
         common = {"CLIENT_ID": client.id, "SCOPE": "openid profile email"}
         clients[client.id] = {**common, **secret, **key, **OIDC_SETTINGS.get(client.id, {})}
-    return FrontDoor(running_oidc_provider, tmp_path, clients)
+    return FrontDoor(running_oidc_provider, tmp_path, clients, proxy=proxy)
 
 
 DJANGO_SETTINGS = {

@@ -6,6 +6,7 @@ Every step is a row of tried.py, as in test_oidc_provider_sign_ins.py. The provi
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -13,9 +14,9 @@ import pytest
 from doorkey.errors import IdTokenInvalid, TokenRefused
 from tests.interop import tried
 from tests.interop.django_oauth_toolkit import DjangoProvider
-from tests.interop.visits import FrontDoor, Step, Steps, Visit, part_of_token
+from tests.interop.visits import ORIGIN, FrontDoor, Step, Steps, Visit, part_of_token
 
-EXPECTED = tried.expected(tried.DJANGO, after_sign_in=False) | tried.expected(tried.DJANGO, after_sign_in=True)
+EXPECTED = tried.expected(tried.DJANGO, "sign-in", "after", "logout")
 WITHOUT_ISS = [name for name in EXPECTED if name.endswith("-no-iss")]
 API = "https://one.example.test/api"
 
@@ -206,4 +207,83 @@ def revocation(door: Door) -> str:
     assert (request["status"], request["form"]["token_type_hint"]) == (200, "refresh_token")
     with pytest.raises(TokenRefused):
         visit.renew(token)
+    return tried.WORKS
+
+
+def has_session(door: Door, account: str) -> bool:
+    """Whether the provider shows no login page to whoever uses the browser of `account` there."""
+    before = len(door.provider.requests())
+    sign_in(door, "basic-client", account)
+    return not requests_since(door, before, "/login/")
+
+
+def left(door: Door, visit: Visit, account: str) -> str:
+    """The whole way of a sign-out; both sessions have ended, and the page says so."""
+    hint = visit.token.id_token
+    address = visit.leave()
+    sent = parse_qs(urlsplit(address).query)
+    assert sent.pop("state")[0]
+    assert sent == {
+        "id_token_hint": [hint],
+        "client_id": [visit.provider],
+        "post_logout_redirect_uri": [f"{ORIGIN}/logged-out"],
+    }
+    back = door.provider.confirm_logout(address, account)
+    assert visit.told_page(back)
+    assert not visit.told_page(back), "a second time, with the state that was used"
+    assert not has_session(door, account)
+    return tried.WORKS
+
+
+@steps.row("logout")
+def logout(door: Door) -> str:
+    """The token is revoked first, and the provider still knows its ID token then."""
+    visit, _ = sign_in(door, "basic-client", REVOCATION_ENDPOINT=door.provider.revocation_endpoint)
+    assert has_session(door, "alice")
+    before = len(door.provider.requests())
+    outcome = left(door, visit, "alice")
+    paths = [request["path"] for request in door.provider.requests()[before:]]
+    assert paths.index("/o/revoke_token/") < paths.index("/o/logout/")
+    return outcome
+
+
+@steps.row("logout-over")
+def logout_over(door: Door) -> str:
+    """It throws the ID tokens of a session away with it, and does not know them afterwards."""
+    visit, _ = sign_in(door, "basic-client")
+    door.provider.confirm_logout(f"{door.provider.issuer}/logout/")
+    with pytest.raises(AssertionError, match=r"the provider answered 400[\s\S]*The ID Token is expired, revoked"):
+        door.provider.confirm_logout(visit.leave())
+    return tried.KEPT_THERE
+
+
+@steps.row("logout-clients")
+def logout_of_other_clients(door: Door) -> str:
+    for client in ("post-client", "public-client", "hs256-client"):
+        visit, _ = sign_in(door, client)
+        left(door, visit, "alice")
+    return tried.WORKS
+
+
+@steps.row("logout-after-refresh")
+def logout_after_refresh(door: Door) -> str:
+    visit, _ = sign_in(door, "basic-client")
+    visit.renew_by_button()
+    return left(door, visit, "alice")
+
+
+@steps.row("logout-unregistered")
+def logout_to_an_unregistered_address(door: Door) -> str:
+    visit, _ = sign_in(door, "basic-client", POST_LOGOUT_REDIRECT_URI="https://www.example.test/bye")
+    with pytest.raises(AssertionError, match="the provider answered 400"):
+        door.provider.confirm_logout(visit.leave())
+    assert has_session(door, "alice")
+    return tried.KEPT_THERE
+
+
+@steps.row("logout-never")
+def logout_never(door: Door) -> str:
+    visit, _ = sign_in(door, "basic-client", END_SESSION="never")
+    assert visit.leave() == "/logged-out"
+    assert has_session(door, "alice")
     return tried.WORKS

@@ -1,6 +1,6 @@
 """What Doorkey does after a sign-in at `oidc-provider` (doorkey/oauth/flow.py renew(), doorkey/web/logout.py).
 
-Every step is a row of tried.py, as in test_oidc_provider_sign_ins.py.
+Every step is a row of tried.py, as in test_oidc_provider_sign_ins.py. Leaving is in test_oidc_provider_logouts.py.
 """
 
 import msgspec
@@ -12,7 +12,7 @@ from tests.interop import tried
 from tests.interop.oidc_provider import OidcProvider, proof_in
 from tests.interop.visits import FrontDoor, Steps, Visit, part_of_token
 
-EXPECTED = tried.expected(tried.OIDC_PROVIDER, after_sign_in=True)
+EXPECTED = tried.expected(tried.OIDC_PROVIDER, "after")
 OFFLINE = {"SCOPE": "openid offline_access", "AUTHORIZATION_PARAMS": "prompt=consent"}
 """Without the prompt this provider leaves offline_access out (OpenID Connect Core 1.0 section 11)."""
 

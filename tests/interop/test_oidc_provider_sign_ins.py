@@ -2,7 +2,7 @@
 
 Every step is a row of tried.py, and what comes of it is compared with that row. Each has a Doorkey of its own
 that knows all clients of the provider; the provider is one process for all of them. What happens after the
-sign-in is in test_oidc_provider_after_sign_ins.py.
+sign-in is in test_oidc_provider_after_sign_ins.py and test_oidc_provider_logouts.py.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from tests.interop.oidc_provider import OidcProvider, proof_in
 from tests.interop.provider_keys import PEMS, STRANGERS_PEM
 from tests.interop.visits import FrontDoor, Step, Steps, Visit, part_of_token
 
-EXPECTED = tried.expected(tried.OIDC_PROVIDER, after_sign_in=False)
+EXPECTED = tried.expected(tried.OIDC_PROVIDER, "sign-in")
 ALICE = "alice"
 ONE = "https://one.example.test/api"
 

@@ -15,7 +15,7 @@ def test_oidc_provider_is_gone_afterwards(tmp_path: Path) -> None:
         tmp_path,
         redirect_uri=f"{ORIGIN}/callback/{{client}}",
         post_logout_redirect_uri=f"{ORIGIN}/logged-out",
-        backchannel_logout_uri=f"{ORIGIN}/backchannel/{{client}}",
+        backchannel_logout_uri=f"{ORIGIN}/backchannel-logout/{{client}}",
         jwks={"keys": []},
     ) as provider:
         browser = provider.browser()

@@ -3,7 +3,8 @@
     python -m tests.interop.tried           # writes the table into docs/providers.md
 
 Each outcome here is what a test expects, which has the name of the row in its id: test_oidc_provider_sign_ins.py,
-test_oidc_provider_after_sign_ins.py, test_django_sign_ins.py. test_tried.py compares the table with the document.
+test_oidc_provider_after_sign_ins.py, test_oidc_provider_logouts.py, test_django_sign_ins.py. test_tried.py compares
+the table with the document.
 """
 
 from collections.abc import Iterator
@@ -19,8 +20,11 @@ PROVIDERS = (OIDC_PROVIDER, DJANGO)
 
 SIGNED_IN = "signed in"
 WORKS = "works"
-AFTER_SIGN_IN = ("refresh", "revocation")
-"""How the names of rows begin that are about what comes after a sign-in."""
+KEPT_THERE = "signed out here; the provider shows an error"
+PLAIN = (SIGNED_IN, WORKS, KEPT_THERE)
+"""Outcomes that are no error codes of Doorkey."""
+PARTS = {"after": ("refresh", "revocation"), "logout": ("logout", "back-channel")}
+"""How the names of rows begin that are about what comes after a sign-in; all others are about the sign-in itself."""
 NOT_THERE = ""
 """Not offered there, or not tried."""
 
@@ -34,8 +38,9 @@ class Row:
     outcomes: tuple[str, str]
 
     @property
-    def after_sign_in(self) -> bool:
-        return self.name.startswith(AFTER_SIGN_IN)
+    def part(self) -> str:
+        """`sign-in`, or one of `PARTS`."""
+        return next((part for part, begins in PARTS.items() if self.name.startswith(begins)), "sign-in")
 
 
 def _row(name: str, what: str, oidc_provider: str, django: str = NOT_THERE) -> Row:
@@ -98,13 +103,29 @@ ROWS = (
         WORKS,
     ),
     _row("revocation-access-token", "Sign-out revokes the access token where there is no other", WORKS),
+    _row("logout", "Sign-out leads there, ends that session too, and back to `/logged-out`", WORKS, WORKS),
+    _row("logout-over", "The same, when the session there is over already", WORKS, KEPT_THERE),
+    _row("logout-clients", "The same, for other kinds of clients and ID tokens", WORKS, WORKS),
+    _row("logout-after-refresh", "The same, after a refresh", WORKS, WORKS),
+    _row("logout-new-keys", "The same, after the signing keys changed", KEPT_THERE),
+    _row("logout-unregistered", "The same, back to an address that is not registered there", KEPT_THERE, KEPT_THERE),
+    _row("logout-never", "`END_SESSION=never`: sign-out stays here", WORKS, WORKS),
+    _row("back-channel-sid", "Back-channel logout by session: that browser is signed out here, another is not", WORKS),
+    _row("back-channel-sub", "Back-channel logout by user: all browsers are", WORKS),
+    _row("back-channel-other", "Sign-out of one application signs out of another", WORKS),
+    _row("back-channel-algs", "Logout token: PS256, ES256, EdDSA, Ed25519, HS256", WORKS),
+    _row("back-channel-new-process", "Logout token at a new process, which has no keys yet", WORKS),
+    _row(
+        "back-channel-new-keys", "Logout token after the signing keys changed: 400, then signed out all the same", WORKS
+    ),
+    _row("back-channel-off", "`BACKCHANNEL_LOGOUT=off`: the session goes on", WORKS),
 )
 
 
-def expected(provider: str, *, after_sign_in: bool) -> dict[str, str]:
-    """The outcomes at `provider` by the names of the rows, those that were tried there."""
+def expected(provider: str, *parts: str) -> dict[str, str]:
+    """The outcomes at `provider` by the names of the rows of `parts`, those that were tried there."""
     column = PROVIDERS.index(provider)
-    rows = [row for row in ROWS if row.after_sign_in == after_sign_in]
+    rows = [row for row in ROWS if row.part in parts]
     return {row.name: row.outcomes[column] for row in rows if row.outcomes[column]}
 
 
@@ -121,7 +142,7 @@ def _lines() -> Iterator[str]:
 
 
 def _shown(outcome: str) -> str:
-    if outcome in (SIGNED_IN, WORKS):
+    if outcome in PLAIN:
         return outcome
     return f"refused: `{outcome}`" if outcome else "–"
 

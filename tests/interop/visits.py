@@ -5,7 +5,7 @@
     response = visit.arrive(provider.sign_in(visit.begin()))
     visit.outcome(response)                                  # "signed in", or the code on the page
 
-Used by the steps of test_oidc_provider_sign_ins.py and test_django_sign_ins.py, which are the rows of tried.py.
+Used by the steps of test_oidc_provider_*.py and test_django_sign_ins.py, which are the rows of tried.py.
 """
 
 import os
@@ -31,6 +31,7 @@ from doorkey.sessions.ids import decode_secret
 from doorkey.sessions.record import Record
 from doorkey.settings import load
 from doorkey.web.runtime import Doorkey
+from tests.interop.reverse_proxy import ReverseProxy
 from tests.interop.tried import SIGNED_IN
 from tests.support.person import Person
 
@@ -91,6 +92,29 @@ class Visit:
         assert len(found) == 1, response.text
         return str(found[0])
 
+    def renew_by_button(self) -> None:
+        first = self.token
+        form = {"csrf_token": self.person.form_token()}
+        assert self.person.post("/account/refresh", data=form).status_code == 303
+        assert self.token.access_token != first.access_token
+
+    def leave(self) -> str:
+        """Press the button; the address that the browser is sent to, when the session here has ended."""
+        old = self.person.cookies()[COOKIE]
+        response = self.person.sign_out()
+        assert response.status_code == 303
+        self.person.client.set_cookie(COOKIE, old, domain=urlsplit(ORIGIN).hostname or "", secure=True)
+        assert not self.person.is_signed_in(), "the old cookie opens a session that has ended"
+        return response.headers["Location"]
+
+    def told_page(self, address: str) -> bool:
+        """Whether the page at which a sign-out ends says that the provider was told."""
+        assert address.startswith(f"{ORIGIN}/logged-out"), address
+        page = self.person.get(address.removeprefix(ORIGIN))
+        assert page.status_code == 200
+        assert "You are signed out" in page.text
+        return f"{self.provider} was told to end its own" in page.text
+
     @property
     def record(self) -> Record:
         """The session as it is stored."""
@@ -117,15 +141,23 @@ class Visit:
 
 @dataclass(frozen=True)
 class FrontDoor(Generic[P]):
-    """`clients` are settings of Doorkey's providers by their ids; ISSUER is added. Its clock is `ahead` in seconds."""
+    """`clients` are settings of Doorkey's providers by their ids; ISSUER is added. Its clock is `ahead` in seconds.
+
+    What the provider's server sends to `proxy` arrives at the Doorkey that was made last.
+    """
 
     provider: P
     folder: Path
     clients: Mapping[str, Mapping[str, str]]
     ahead: float = 0
+    proxy: ReverseProxy | None = None
 
     def visit(self, id: str, **changes: str) -> Visit:
         """At a new Doorkey that has all clients, with `changes` in the settings of `id`."""
+        return self.visit_at(self.folder / f"instance-{next(_numbers)}", id, **changes)
+
+    def visit_at(self, instance: Path, id: str, **changes: str) -> Visit:
+        """The same, with the sessions that are in the folder `instance`."""
         rows = {client: {"ISSUER": self.provider.issuer, **given} for client, given in self.clients.items()}
         rows[id] |= changes
         settings = {
@@ -135,11 +167,14 @@ class FrontDoor(Generic[P]):
             "DOORKEY_CONFIG": os.devnull,
             "DOORKEY_PUBLIC_URL": ORIGIN,
             "DOORKEY_SECRET_KEY": "a-key-for-tests-0123456789-abcdefghijkl",
-            "DOORKEY_INSTANCE": str(self.folder / f"instance-{next(_numbers)}"),
+            "DOORKEY_INSTANCE": str(instance),
             "DOORKEY_CA_BUNDLE": str(self.provider.ca_file),
             "DOORKEY_PROVIDERS": ",".join(self.clients),
         }
-        return Visit(create_app(load({**common, **settings}), clock=lambda: system_clock() + self.ahead), id)
+        app = create_app(load({**common, **settings}), clock=lambda: system_clock() + self.ahead)
+        if self.proxy:
+            self.proxy.app = app
+        return Visit(app, id)
 
 
 def _capitals(id: str) -> str:

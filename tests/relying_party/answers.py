@@ -1,9 +1,10 @@
 """The table: for each failure of the development provider what Doorkey makes of it, and what it asked for that.
 
 `SIGN_INS` are failures within a sign-in, some of them under several settings; `AT_THE_PROVIDER` those that keep the
-browser there; `REFRESHES` meet a token that is renewed; `CONNECTION` is what happens to the connection of each
-endpoint; `LATER` has the names that no part of Doorkey meets yet. test_names_of_failures.py holds that nothing is left
-out. Written from the specifications and docs/errors.md, not from what Doorkey happened to do.
+browser there; `REFRESHES` meet a token that is renewed; `WAYS_BACK`, `LOGOUT_TOKENS` and `FRAMES` are about sign-outs;
+`ELSEWHERE` is a sign-in that begins at the provider; `CONNECTION` is what happens to the connection of each endpoint.
+test_names_of_failures.py holds that nothing is left out. Written from the specifications and docs/errors.md, not from
+what Doorkey happened to do.
 """
 
 from collections.abc import Mapping
@@ -204,19 +205,30 @@ ENDPOINTS: Mapping[str, Wire] = {
     "userinfo": Wire(AT_USER_INFO, "user info", "userinfo_invalid"),
 }
 
-_LOGOUT = "leaving by way of the provider, and its messages about that, come with the next part of Doorkey"
-LATER: Mapping[str, str] = {
-    **dict.fromkeys(
-        (
-            "rp-init-logout", "rp-init-logout-other-state", "rp-init-logout-no-state",
-            "backchannel-logout", "backchannel-logout-alg-none", "backchannel-logout-no-event",
-            "backchannel-logout-wrong-event", "backchannel-logout-nonce", "backchannel-logout-wrong-alg",
-            "backchannel-logout-wrong-aud", "backchannel-logout-wrong-iss", "backchannel-logout-no-subject",
-            "backchannel-logout-expired", "backchannel-logout-replay",
-            "frontchannel-logout", "frontchannel-logout-wrong-iss",
-        ),
-        _LOGOUT,
-    ),
-    "3rd-party-init-login": "Doorkey has no initiate_login_uri that a provider could send the browser to",
-}  # fmt: skip
-"""Names that nothing here meets yet, and why."""
+WAYS_BACK: Mapping[str, bool] = {
+    "rp-init-logout": True,
+    "rp-init-logout-other-state": False,
+    "rp-init-logout-no-state": False,
+}
+"""Whether the page at the end of a sign-out says that the provider was told; it is a calm page in any case."""
+
+LOGOUT_TOKENS: Mapping[str, str] = {
+    "backchannel-logout": "",
+    "backchannel-logout-alg-none": "not accepted",
+    "backchannel-logout-no-event": r"\(events\)",
+    "backchannel-logout-wrong-event": r"\(events\)",
+    "backchannel-logout-nonce": r"\(nonce\)",
+    "backchannel-logout-wrong-alg": "in another way",
+    "backchannel-logout-wrong-aud": r"\(aud\)",
+    "backchannel-logout-wrong-iss": r"\(iss\)",
+    "backchannel-logout-no-subject": r"\(sub or sid\)",
+    "backchannel-logout-expired": r"\(exp\)",
+    "backchannel-logout-replay": "",
+}
+"""What the refusal of a logout token says; "": it ends the sessions that it names."""
+
+FRAMES: Mapping[str, bool] = {"frontchannel-logout": True, "frontchannel-logout-wrong-iss": False}
+"""Whether the frame in the provider's page ends the session that it names."""
+
+ELSEWHERE: Mapping[str, Asked] = {"3rd-party-init-login": (*AT_CALLBACK, "authorize", "token", "jwks", "userinfo")}
+"""The provider sends the browser to /login, which sends it back; the second time it is let in."""

@@ -4,8 +4,10 @@
     door.fail("invalid-iss")
     seen = Browser(door).sign_in()          # seen.status, seen.code, seen.step
     door.asked()                            # ("metadata", "authorize", "token", "jwks")
+    door.end_at_provider(sub="alice")       # what Doorkey answered to each logout token
 
-The provider is asked in process unless a `transport` to a real socket is given. Used by all tests in this folder.
+The provider is asked in process unless a `transport` to a real socket is given; it asks Doorkey in process always.
+Used by all tests in this folder.
 """
 
 import os
@@ -51,10 +53,23 @@ SETTINGS = {
     "DOORKEY_PROVIDER_OP_CLIENT_ID": CLIENT_ID,
     "DOORKEY_PROVIDER_OP_CLIENT_SECRET": SECRET,
 }
+ADDRESSES: dict[str, Any] = {
+    "post_logout_redirect_uris": (f"{ORIGIN}/logged-out",),
+    "backchannel_logout_uri": f"{ORIGIN}/backchannel-logout/op",
+    "initiate_login_uri": f"{ORIGIN}/login",
+}
+FRAMED = {
+    "frontchannel_logout_uri": f"{ORIGIN}/frontchannel-logout/op",
+    "frontchannel_logout_session_required": True,
+}
+"""With it the provider shows a page when somebody leaves, instead of sending the browser back at once."""
 
 
 class FrontDoor:
-    """`provider` is where the provider is; `op` are settings of it beside its issuer, `settings` those of Doorkey."""
+    """`provider` is where the provider is; `op` are settings of it beside its issuer, `settings` those of Doorkey.
+
+    `more` is how we are registered there, beside what every Doorkey registers.
+    """
 
     def __init__(
         self,
@@ -66,11 +81,14 @@ class FrontDoor:
         op: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
         jwks: tuple[Mapping[str, Any], ...] = (),
+        more: Mapping[str, Any] | None = None,
     ):
         self.provider = provider
-        config = DevProvider([Client(CLIENT_ID, SECRET, (f"{ORIGIN}/callback/op",), jwks=jwks)])
+        self.delivered: list[TestResponse] = []
+        client = Client(CLIENT_ID, SECRET, (f"{ORIGIN}/callback/op",), jwks=jwks, **{**ADDRESSES, **(more or {})})
+        config = DevProvider([client])
         self.realm = Realm(config, clock=clock, pool=KEYS)
-        provider_app = create_provider_app(config, realm=self.realm)
+        provider_app = create_provider_app(config, realm=self.realm, deliver=self.deliver)
         provider_app.jinja_env.bytecode_cache = PAGES
         self.wsgi = provider_app.wsgi_app
         environ = {**SETTINGS, "DOORKEY_INSTANCE": str(folder / "instance"), **(settings or {})}
@@ -101,6 +119,20 @@ class FrontDoor:
         self.realm.log.clear()
         return tuple(one.endpoint for one in requests), {name for one in requests for name in one.failures}
 
+    def deliver(self, uri: str, token: str) -> int:
+        """A logout token on its way from the provider's server to Doorkey; the answers are in `delivered`."""
+        sent = self.app.test_client().post(uri.removeprefix(ORIGIN), base_url=ORIGIN, data={"logout_token": token})
+        self.delivered.append(sent)
+        return sent.status_code
+
+    def end_at_provider(self, **who: str) -> list[int]:
+        """The sessions there end of `sub` or `sid`; what Doorkey answered to each logout token."""
+        here = {"REMOTE_ADDR": "127.0.0.1"}
+        client = ProviderClient(self.wsgi)
+        answer = client.post("/dev/logout", json=who, base_url=self.provider, environ_overrides=here)
+        assert answer.status_code == 200, answer.text
+        return [one["status"] for one in answer.get_json()["told"]]
+
     def secrets(self) -> set[str]:
         """What nobody may read anywhere: the client's secret, and every token that lives at the provider."""
         return {SECRET, *(token for token, _ in self.realm.store.live(self.realm.clock()))}
@@ -108,7 +140,7 @@ class FrontDoor:
 
 @dataclass(frozen=True)
 class Seen:
-    """How a sign-in went on and ended for the browser. `at` is where: login, provider or callback."""
+    """How a sign-in or a sign-out ended for the browser. `at` is where: login, provider, callback or logged-out."""
 
     at: str
     answer: TestResponse | None
@@ -149,12 +181,26 @@ class Browser:
         sent_to = answer.headers["Location"]
         assert sent_to.startswith(f"{self._door.provider}/oauth/authorize?")
         secrets = _values(sent_to, "state", "request_uri")
-        back = self._at_provider(sent_to)
+        back = self.at_provider(sent_to)
         if back is None or not (back.headers.get("Location") or b"/callback/op" in back.get_data()):
             return Seen("provider", back, secrets)
         return self._at_callback(back, accept, secrets)
 
-    def _at_provider(self, url: str) -> TestResponse | None:
+    def leave(self) -> Seen:
+        """From the button through the provider, where it offers that, to the page at the end."""
+        answer = self.person.sign_out()
+        assert answer.status_code == 303
+        url = answer.headers["Location"]
+        if url != "/logged-out":
+            back = self.at_provider(url)
+            if back is None or not back.headers.get("Location"):
+                return Seen("provider", back)
+            url = back.headers["Location"]
+        path = url.removeprefix(ORIGIN)
+        assert path.startswith("/logged-out"), url
+        return Seen("logged-out", self.person.get(path))
+
+    def at_provider(self, url: str) -> TestResponse | None:
         """What a browser knows after the head of the answer, or after all of it when it is a page."""
         parts = urlsplit(url)
         waits = {HANG_UP: _hang_up, SLEEP: lambda seconds: None}

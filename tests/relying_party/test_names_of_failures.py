@@ -6,20 +6,25 @@ from tests.relying_party.answers import (
     ACCEPTED,
     AT_THE_PROVIDER,
     CONNECTION,
+    ELSEWHERE,
     ENDPOINTS,
-    LATER,
+    FRAMES,
+    LOGOUT_TOKENS,
     REFRESHES,
     REFUSED,
     SIGN_INS,
+    WAYS_BACK,
 )
+from tests.relying_party.test_failures_of_a_logout import AT_LOGOUT
 from tests.relying_party.test_failures_of_the_connection import AT_AUTHORIZE
 
-NOT_ASKED = {"introspect", "device_authorization", "logout"}
-"""Endpoints of the provider that no sign-in, and no sign-out so far, has anything to do with."""
+NOT_ASKED = {"introspect", "device_authorization"}
+"""Endpoints of the provider that no sign-in and no sign-out has anything to do with."""
 
 
-def test_the_table_and_what_comes_later_are_all_there_is():
-    groups = [{case.name for case in SIGN_INS}, set(AT_THE_PROVIDER), set(REFRESHES), set(CONNECTION), set(LATER)]
+def test_the_tables_are_all_there_is():
+    tables = (AT_THE_PROVIDER, REFRESHES, WAYS_BACK, LOGOUT_TOKENS, FRAMES, ELSEWHERE, CONNECTION)
+    groups = [{case.name for case in SIGN_INS}, *map(set, tables)]
     assert set().union(*groups) == set(FAILURES)
     assert sum(map(len, groups)) == len(FAILURES), "each in one group only"
 
@@ -32,10 +37,14 @@ def test_a_client_has_to_reject_what_is_rejected():
 
 
 def test_every_failure_of_the_connection_at_every_endpoint_that_is_asked():
-    assert set(CONNECTION) == set(names("transport")) == set(AT_AUTHORIZE)
-    assert {*ENDPOINTS, "authorize", "revoke"} == set(ALL_ENDPOINTS) - NOT_ASKED
+    assert set(CONNECTION) == set(names("transport")) == set(AT_AUTHORIZE) == set(AT_LOGOUT)
+    assert {*ENDPOINTS, "authorize", "revoke", "logout"} == set(ALL_ENDPOINTS) - NOT_ASKED
 
 
-def test_what_comes_later_says_why():
-    assert all(len(why) > 20 for why in LATER.values())
-    assert {FAILURES[name].at for name in LATER} == {"logout", "logout_token", "authorize"}
+def test_the_tables_of_sign_outs_have_all_that_happens_there():
+    assert {*WAYS_BACK, *LOGOUT_TOKENS, *FRAMES} == {
+        name for name, failure in FAILURES.items() if failure.at in ("logout", "logout_token")
+    }
+    rejected = {name for name, effect in {**WAYS_BACK, **FRAMES}.items() if not effect}
+    rejected |= {name for name, why in LOGOUT_TOKENS.items() if why}
+    assert {name for name in names("reject") if name in {*WAYS_BACK, *LOGOUT_TOKENS, *FRAMES}} == rejected

@@ -1,0 +1,159 @@
+"""A master, its replica and three Sentinels: failover, and what replicas promise (sessions/redis_servers.py)."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from doorkey.errors import StoreUnavailable
+from doorkey.sessions.redis_store import RedisStore
+from doorkey.setting_stores import session_store
+from tests.contract.store_samples import NOW, USER, at_once, names, record
+from tests.support.redis_servers import RedisServer, until
+from tests.support.redis_topologies import SentinelSetup, sentinel_setup
+from tests.test_redis_outages import TRIES, refusal, store_at
+
+NOT_FOR_A_MINUTE = 10.0
+PASSWORD = "the:word@/?#"
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Iterator[SentinelSetup]:
+    with sentinel_setup(tmp_path, password=PASSWORD) as running:
+        yield running
+
+
+@pytest.fixture
+def store(setup: SentinelSetup) -> RedisStore:
+    store = store_at(setup.url)
+    store.create(record())
+    return store
+
+
+def has(server: RedisServer, name: str) -> bool:
+    with server.client() as client:
+        return bool(client.exists("doorkey:session:" + record(name).record_id.hex()))
+
+
+def until_it_works(call: Callable[[], Any], seconds: float) -> None:
+    def works() -> bool:
+        with suppress(StoreUnavailable):
+            call()
+            return True
+        return False
+
+    until(works, "it works again", seconds)
+
+
+def test_after_a_failover_everything_acknowledged_is_at_the_new_master_and_the_old_one_is_not_believed(
+    setup: SentinelSetup, store: RedisStore
+) -> None:
+    """The old one hung and comes back: for some seconds it takes itself for the master."""
+    idle = store_at(setup.url)
+    assert idle.read(record().record_id) == record()
+    for number in range(20):
+        store.create(record(f"{number}"))
+    assert store.delete(record().record_id) is True
+    setup.master.pause()
+    assert "word" not in refusal(lambda: store.update(record("0"))).detail
+    new = setup.wait_for_failover(setup.master.port)
+    assert store.read(record("0").record_id) == record("0")
+    assert names(store.list_by_user(USER)) == sorted(f"{number}" for number in range(20))
+    setup.master.resume()
+    for number, each in enumerate((store, idle, store_at(setup.url))):
+        assert each.read(record().record_id) is None
+        each.create(record(f"late {number}"))
+        assert has(new, f"late {number}")
+
+
+def test_a_master_that_was_killed_is_replaced_and_nothing_acknowledged_is_lost(
+    setup: SentinelSetup, store: RedisStore
+) -> None:
+    written: list[str] = []
+
+    def sign_in_many(thread: int) -> None:
+        for step in range(10):
+            with suppress(StoreUnavailable):
+                store.create(record(f"{thread}-{step}"))
+                written.append(f"{thread}-{step}")
+            if (thread, step) == (3, 5):
+                setup.master.kill()
+
+    at_once(sign_in_many, threads=10)
+    assert written
+    setup.wait_for_failover(setup.master.port)
+    assert [name for name in written if store.read(record(name).record_id) is None] == []
+    store.create(record("new"))
+
+
+def test_while_a_replica_hangs_nothing_is_acknowledged_that_it_lacks_and_not_for_long(
+    setup: SentinelSetup, store: RedisStore
+) -> None:
+    setup.replicas[0].pause()
+    assert "replica" in refusal(lambda: store.update(record())).detail
+    until_it_works(lambda: store.mark_once(b"m", now=NOW, ends=NOW + 60), NOT_FOR_A_MINUTE)
+    assert min(seconds(lambda: store.delete(b"unheard")) for _ in range(TRIES)) < 0.15
+    setup.replicas[0].resume()
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    began = time.monotonic()
+    call()
+    return time.monotonic() - began
+
+
+def test_a_replica_that_is_gone_stops_nobody(setup: SentinelSetup, store: RedisStore) -> None:
+    setup.replicas[0].kill()
+    with setup.master.client() as client:
+        until(lambda: client.info("replication")["connected_slaves"] == 0, "the master knows")
+    store.create(record("alone"))
+    setup.replicas[0].start()
+    until(lambda: has(setup.replicas[0], "alone"), "the replica has it")
+
+
+def test_what_is_acknowledged_is_at_the_replica(setup: SentinelSetup, store: RedisStore) -> None:
+    for number in range(50):
+        store.create(record(f"{number}"))
+        assert has(setup.replicas[0], f"{number}")
+
+
+@pytest.mark.parametrize("stop", [RedisServer.pause, RedisServer.kill], ids=["hang", "are gone"])
+def test_sessions_go_on_while_the_sentinels_are_away(
+    setup: SentinelSetup, store: RedisStore, stop: Callable[[RedisServer], None]
+) -> None:
+    for sentinel in setup.sentinels:
+        stop(sentinel)
+
+    def look_and_read() -> None:
+        store._servers.look_again()
+        assert store.read(record().record_id) == record()
+
+    assert min(seconds(look_and_read) for _ in range(TRIES)) < 0.3
+    assert store.delete(record().record_id) is True
+    refusal(lambda: store_at(setup.url).read(record().record_id))
+
+
+def test_one_sentinel_of_three_is_enough(setup: SentinelSetup) -> None:
+    setup.sentinels[0].pause()
+    setup.sentinels[1].kill()
+    store = store_at(setup.url)
+    until_it_works(lambda: store.create(record()), 2)
+    assert store.read(record().record_id) == record()
+
+
+def test_a_sentinel_with_a_password_of_its_own_is_asked_with_it(setup: SentinelSetup) -> None:
+    for sentinel in setup.sentinels:
+        with sentinel.client() as client:
+            client.execute_command("ACL", "SETUSER", "asker", "on", ">of the sentinels", "~*", "+@all")
+            client.execute_command("ACL", "SETUSER", "default", "off")
+    assert "Authentication" in refusal(lambda: store_at(setup.url).ping()).detail
+    store_at(setup.url + "?sentinel_username=asker&sentinel_password=of+the+sentinels").ping()
+
+
+def test_a_service_that_nobody_knows_is_named(setup: SentinelSetup) -> None:
+    store = RedisStore(session_store(setup.url.rpartition("/")[0] + "/unheard"), lambda: NOW)
+    error = refusal(store.ping)
+    assert "knows no service 'unheard'" in error.detail
