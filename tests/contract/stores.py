@@ -29,6 +29,7 @@ STORES: dict[str, Callable[[str], SessionStore]] = {
     "sqlite": lambda where: SqliteStore(Path(where)),
     "redis": _redis,
     "redis-tls": _redis,
+    "valkey": _redis,
     "sentinel": _redis,
     "cluster": _redis,
 }
