@@ -5,7 +5,7 @@
     ├── CallbackError                        400, the way back from the provider is wrong
     │   ├── StateMismatch  LoginAlreadyUsed  CallbackMalformed  IssuerMismatch
     ├── RequestRefused                       this request, for reasons of its own
-    │   ├── ForeignHost  UnknownProvider  ForgedRequest  TooManyRequests  LogoutTokenInvalid
+    │   ├── ForeignHost  UnknownProvider  ForgedRequest  TooManyRequests  LogoutTokenInvalid  SessionOver
     ├── ProviderError                        the other party
     │   ├── AccessDenied                     403, it (or the person) said no
     │   ├── AuthorizationRefused  PushedRequestRefused             502
@@ -128,6 +128,15 @@ class LogoutTokenInvalid(RequestRefused):
     message = "The provider's logout token is not acceptable."
     hint = "Nobody was signed out by it. Check the issuer and the client id on both sides."
     rfc = "OpenID Connect Back-Channel Logout 1.0 section 2.6"
+
+
+class SessionOver(RequestRefused):
+    code = "session_over"
+    status = 403
+    step = "callback"
+    message = "The provider signed you out while you were signing in."
+    hint = "Sign in again."
+    rfc = "OpenID Connect Back-Channel Logout 1.0 section 2.7"
 
 
 class UnknownProvider(RequestRefused):

@@ -11,7 +11,7 @@ Called by the table in settings.py; factory.py and sessions/redis_servers.py rea
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from doorkey.setting_urls import items
 
@@ -127,10 +127,12 @@ def _path(kind: str, parts: list[str]) -> tuple[str, int]:
 
 
 def _options(query: str, kind: str, *, tls: bool) -> tuple[tuple[str, str], ...]:
-    pairs = tuple(parse_qsl(query, keep_blank_values=True))
+    """By hand: `+` is a part of a password here, and a name that is none may be one too."""
+    parts = [part.partition("=") for part in query.split("&") if part]
+    pairs = tuple((name, unquote(text)) for name, _, text in parts)
     for name, text in pairs:
         if name not in OPTIONS:
-            raise ValueError(f"does not know {name!r}; there is {', '.join(OPTIONS)}")
+            raise ValueError(f"has an option that is none of {', '.join(OPTIONS)} (write & as %26 inside a password)")
         if name in FILES and not tls:
             raise ValueError(f"has {name}, which is for rediss only: the connection would not be encrypted")
         if name not in FILES and kind != "sentinel":

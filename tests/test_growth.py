@@ -30,7 +30,7 @@ from tests.test_token import read
 HOUR = 3600
 IDLE = HOUR + 60
 SIGN_INS = 1000
-FEWER = 250
+FEWER = 160
 """An hour in Redis, whose faked clock takes its time: nothing is swept there, every key ends on its own."""
 
 STEPS = 20

@@ -76,7 +76,9 @@ def test_an_unreadable_record_is_no_session_and_can_be_ended(sessions: Sessions,
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE sessions SET sealed = x'00'")
     assert sessions.open(secret) is None
-    assert sessions.end(secret) is True
+    sessions.end(secret)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
 
 
 def test_a_new_key_in_front_signs_nobody_out(sessions: Sessions, path: Path, clock: MovedClock) -> None:

@@ -131,13 +131,15 @@ def test_an_issuer_that_is_not_configured_leads_nowhere(
     assert stub.seen == []
 
 
-def test_an_issuer_that_two_providers_have_says_too_little(
+def test_an_issuer_that_two_providers_have_leaves_the_choice_to_the_person(
     environ: dict[str, str], stub: SigningProvider, clock: MovedClock, transport: Transport
 ) -> None:
     """Two clients at one provider; a link can name one of them by its id."""
     settings = openid_environ(environ, {"stub": stub.issuer, "again": stub.issuer})
     person = Person(create_app(load(settings), clock=clock, transport=transport))
-    assert by_get(person, iss=stub.issuer).status_code == 404
+    page = by_get(person, iss=stub.issuer)
+    assert page.status_code == 200
+    assert all(f"/login?provider={id}" in page.text for id in ("stub", "again"))
     assert sent_to(by_get(person, iss=stub.issuer, provider="again"))[1]["client_id"] == "client-of-again"
 
 

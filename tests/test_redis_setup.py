@@ -1,18 +1,20 @@
 """The wrong kind of server is refused with words that help; what is set up badly is said (sessions/redis_setup.py)."""
 
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
+from doorkey.clock import Clock
 from doorkey.errors import SettingsError, StoreUnavailable
 from doorkey.sessions.redis_store import RedisStore
 from doorkey.setting_stores import session_store
-from tests.contract.store_samples import NOW
 from tests.support.redis_servers import HOST, RedisServer, redis_server
 from tests.support.redis_topologies import SentinelSetup, cluster, sentinel_setup
 from tests.support.servers import ROOT
@@ -32,8 +34,8 @@ def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSetu
         yield running
 
 
-def concerns(url: str) -> list[str]:
-    return RedisStore(session_store(url), lambda: NOW).concerns()
+def concerns(url: str, clock: Clock = time.time) -> list[str]:
+    return RedisStore(session_store(url), clock).concerns()
 
 
 def refused(url: str) -> str:
@@ -65,6 +67,13 @@ def test_one_that_drops_sessions_when_memory_is_short_is_a_concern(server: Redis
         assert "maxmemory-policy is allkeys-lru" in concern
         client.config_set("maxmemory-policy", "noeviction")
         assert concerns(server.url) == []
+
+
+@pytest.mark.parametrize("ahead", [-60, 60])
+def test_a_clock_that_differs_from_the_servers_is_a_concern(server: RedisServer, ahead: int) -> None:
+    (concern,) = concerns(server.url, lambda: time.time() + ahead)
+    assert re.search(r"differ by (59|60|61) seconds", concern)
+    assert concerns(server.url, lambda: time.time() + ahead / 60) == []
 
 
 def test_what_is_wrong_with_one_node_of_a_cluster_is_said_once(tmp_path: Path) -> None:

@@ -5,13 +5,16 @@ import pty
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
+from doorkey.cli import main
 from doorkey.factory import create_app
 from doorkey.settings import load
 from tests.conftest import KEY
@@ -24,13 +27,13 @@ from tests.support.operator import (
     sessions_in,
     signed_in,
 )
-from tests.support.redis_servers import RedisServer, redis_server
+from tests.support.redis_servers import RedisServer, redis_server, reserved_port
 from tests.support.servers import ROOT
 
 NEWER_KEY = "a-newer-key-for-tests-0123456789-abcdef"
 ALL_COMMANDS = (("list", "--json"), ("revoke", "0123456789abcdef"), ("revoke-user", "user-1"))
 IN_TIME = 2.0
-"""Seconds that a command may take longer than usual while the store is away."""
+"""Seconds that a command may take while the store is away."""
 
 MANY = 5000
 each_store = pytest.mark.parametrize("store", ["sqlite", "redis"], indirect=True)
@@ -117,7 +120,6 @@ def test_a_redis_that_is_away_is_said_in_one_line_and_soon(
 ) -> None:
     with redis_server(tmp_path, password=STORE_PASSWORD) as running:
         environ["DOORKEY_SESSION_STORE"] = running.url
-        usual = doorkey("list").seconds
         if how == "another password":
             environ["DOORKEY_SESSION_STORE"] = running.url.replace(STORE_PASSWORD, "canary-wrong")
         else:
@@ -127,8 +129,15 @@ def test_a_redis_that_is_away_is_said_in_one_line_and_soon(
             assert (done.code, done.out, done.err.count("\n")) == (5, "", 1)
             start = f"doorkey: cannot use the session store redis://127.0.0.1:{running.port} (DOORKEY_SESSION_STORE): "
             assert done.err.startswith(start)
-            assert done.seconds < usual + IN_TIME
             assert "canary" not in done.err
+            assert seconds_of(environ, *arguments) < IN_TIME
+
+
+def seconds_of(environ: Mapping[str, str], *arguments: str) -> float:
+    """How long the command takes in this process: the start of another one takes any time on a busy machine."""
+    began = time.monotonic()
+    assert CliRunner().invoke(main, ["sessions", *arguments], env=environ).exit_code == 5
+    return time.monotonic() - began
 
 
 @pytest.mark.parametrize("how", ["missing", "a folder", "rubbish"])
@@ -146,7 +155,10 @@ def test_a_file_that_is_no_store_is_said_and_none_is_made(tmp_path: Path, doorke
 
 
 def test_one_node_of_a_cluster_is_not_taken_for_all_of_it(tmp_path: Path, doorkey: Operator) -> None:
-    with redis_server(tmp_path, options=["--cluster-enabled", "yes"]) as node:
+    with (
+        reserved_port() as bus,
+        redis_server(tmp_path, options=["--cluster-enabled", "yes", "--cluster-port", str(bus)]) as node,
+    ):
         done = doorkey("list", DOORKEY_SESSION_STORE=node.url)
     assert done.code == 2
     assert "redis+cluster://" in done.err
@@ -163,7 +175,7 @@ def test_thousands_are_listed_in_seconds_and_a_reader_may_leave(
         plant(app, f"user-{number}", label="Firefox on Linux")
     done = doorkey("list")
     assert (done.code, done.err, len(done.lines)) == (0, "", MANY + 1)
-    assert done.seconds < 20  # about 3 on two cores that have nothing else to do
+    assert done.work < 10  # 2 to 4
     said, out = in_terminal(environ, "doorkey sessions list | head -1")
     assert re.fullmatch(r"ID +USER +PROVIDER +DEVICE +SIGNED IN +LAST SEEN\n", out)
     assert re.fullmatch(r"(\r\d+ sessions read )+\r\x1b\[K", said)

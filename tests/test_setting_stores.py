@@ -106,7 +106,7 @@ BAD = [
     ("redis+sentinel://host/s/x", "number of a database"),
     ("redis+sentinel://host/s%20t", "has a service with other characters"),
     ("redis://user@host", "user without password"),
-    ("redis://host?timeout=3", "does not know 'timeout'"),
+    ("redis://host?timeout=3", "an option that is none of ssl_ca_certs"),
     ("redis://host?ssl_ca_certs=/etc/hosts", "for rediss only"),
     ("rediss://host?sentinel_password=x", "for redis\\+sentinel only"),
 ]

@@ -310,8 +310,6 @@ def test_four_processes_may_upgrade_a_file_at_once(tmp_path: Path) -> None:
             assert [process.result() for process in processes] == [made] * 4
     finally:
         for process in processes:
-            process.hang_up()
-        for process in processes:
             process.close()
 
 

@@ -19,7 +19,7 @@ from tests.conftest import MovedClock
 from tests.support.person import Person
 from tests.support.redis_servers import until
 from tests.support.refresh_desk import HOUR, locked
-from tests.support.refresh_pages import BUTTON, press, refresh_under_way, tab_of, words_of
+from tests.support.refresh_pages import BUTTON, other_sessions, press, refresh_under_way, tab_of, words_of
 from tests.support.rotating_provider import RotatingProvider, rotating_environ, rotating_provider
 from tests.support.scripted_provider import Answer
 
@@ -278,12 +278,8 @@ def sign_out(person: Person, other: Person) -> TestResponse:
 
 
 def revoke(person: Person, other: Person) -> TestResponse:
-    """Each session but the one that looks at the list."""
-    page = other.get("/account/sessions").text
-    form = {"csrf_token": other.form_token("/logout")}
-    rows = [row for row in page.split("<li>")[1:] if "this browser</span>" not in row]
-    (path,) = [re.findall(r"/account/sessions/[0-9a-f]{16}/revoke", row)[0] for row in rows]
-    return other.post(path, data=form)
+    (path,) = other_sessions(other)
+    return other.post(path, data={"csrf_token": other.form_token("/logout")})
 
 
 def revoke_all(person: Person, other: Person) -> TestResponse:

@@ -84,14 +84,17 @@ class Sessions:
         stored = self._store.read(ids.record_id)
         if stored is None:
             return None
-        content = self._keyring.open(stored.sealed, purpose=PURPOSE, bound_to=ids.record_id, secret=ids.gate_secret)
-        record = Record.from_bytes(content) if content is not None else None
+        record = self._record(ids, stored)
         if record is None:
             events.log(events.RECORD_UNREADABLE, level=logging.WARNING, session=ids.public_id)
             return None
         if not record.is_live(self._clock()):
             return None  # the sweep deletes it: by now another request may have made it live longer
         return OpenSession(ids, record, stored.version)
+
+    def _record(self, ids: SessionIds, stored: StoredRecord) -> Record | None:
+        content = self._keyring.open(stored.sealed, purpose=PURPOSE, bound_to=ids.record_id, secret=ids.gate_secret)
+        return Record.from_bytes(content) if content is not None else None
 
     def touch(self, session: OpenSession) -> None:
         """Note that the session was used, at most once a minute (more often when it may idle for minutes only).
@@ -120,9 +123,11 @@ class Sessions:
         """The right to do `what` alone; None when another has it."""
         return Lease.take(self._store, what, clock=self._clock, random=self._random)
 
-    def end(self, session_secret: bytes) -> bool:
-        """End the session of this secret, readable or not; whether there was one."""
-        return self._store.delete(SessionIds.of(session_secret).record_id)
+    def end(self, session_secret: bytes) -> Record | None:
+        """End the session of this secret, readable or not; its record as it was then, where that can be told."""
+        ids = SessionIds.of(session_secret)
+        stored = self._store.delete(ids.record_id)
+        return self._record(ids, stored) if stored else None
 
     def spend(self, name: str, *, seconds: int) -> bool:
         """True exactly once for `name` within `seconds`.
@@ -131,8 +136,11 @@ class Sessions:
         """
         now = self._clock()
         self._sweep_when_due(now)
-        mark = hashlib.sha256(b"doorkey mark " + name.encode()).digest()  # no key: all processes must agree on it
-        return self._store.mark_once(mark, now=now, ends=now + seconds)
+        return self._store.mark_once(_mark(name), now=now, ends=now + seconds)
+
+    def is_spent(self, name: str) -> bool:
+        """Whether `name` was spent, and its seconds are not over."""
+        return self._store.is_marked(_mark(name), now=self._clock())
 
     def check_store(self) -> None:
         """Raise `StoreUnavailable` unless sessions can be read and written; asked at most once a second."""
@@ -181,3 +189,8 @@ class Sessions:
         except StoreUnavailable as error:
             events.log(events.STORE_FAILED, level=logging.WARNING, detail=error.detail)
         self._swept_before = now
+
+
+def _mark(name: str) -> bytes:
+    """Without a key: all processes must agree on it."""
+    return hashlib.sha256(b"doorkey mark " + name.encode()).digest()

@@ -17,23 +17,24 @@ return 1
 """ARGV: once, version, sealed, summary, ends, user key, sid key, milliseconds. 0: there is one already."""
 
 UPDATE = """
-local found = redis.call('HMGET', KEYS[1], 'v', 'w', 'u', 'p')
+local found = redis.call('HMGET', KEYS[1], 'v', 'w')
 if not found[1] then return {0, 0} end
-if found[2] == ARGV[1] then return {1, 1, '', ''} end
+if found[2] == ARGV[1] then return {1, 1} end
 if found[1] ~= ARGV[2] then return {0, 1} end
 redis.call('HSET', KEYS[1], 'w', ARGV[1], 's', ARGV[3], 'c', ARGV[4], 'e', ARGV[5], 'u', ARGV[6], 'p', ARGV[7])
 redis.call('HINCRBY', KEYS[1], 'v', 1)
 redis.call('PEXPIRE', KEYS[1], ARGV[8])
-return {1, 1, found[3], found[4]}
+return {1, 1}
 """
-"""ARGV as for CREATE. Gives: written, still there, and the user key and sid key before."""
+"""ARGV as for CREATE. Gives: written, still there."""
 
 DELETE = """
-local found = redis.pcall('HMGET', KEYS[1], 'u', 'p')
-if found.err then found = {} end
-return {redis.call('DEL', KEYS[1]), found[1] or '', found[2] or ''}
+local found = redis.pcall('HMGET', KEYS[1], 'v', 's', 'c', 'e', 'u', 'p')
+if found.err then found = {'', '', '', '', '', ''} end
+redis.call('DEL', KEYS[1])
+return found
 """
-"""Gives: how many were deleted, and under which user key and sid key."""
+"""Gives: the fields of the record as it was; only nothing where there was none."""
 
 INDEX = """
 local score = redis.pcall('ZSCORE', KEYS[1], ARGV[1])

@@ -7,11 +7,15 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from doorkey.clock import Clock
 from doorkey.errors import SettingsError, StoreUnavailable
 from doorkey.sessions.redis_servers import Servers
 from doorkey.setting_stores import StoreAddress
 
 NAME = "DOORKEY_SESSION_STORE"
+CLOCK_SECONDS = 3
+"""Leases last for nine: clocks that differ by more let two machines do what one should."""
+
 ADDRESSES = {"cluster": "redis+cluster://", "sentinel": "redis+sentinel://", "standalone": "redis://"}
 OTHER_KINDS = (
     ("cluster", "cluster support disabled", "is not a Cluster; write redis://"),
@@ -21,33 +25,30 @@ OTHER_KINDS = (
 """What the wrong kind of server answers to the question where the data is."""
 
 
-def concerns(servers: Servers, address: StoreAddress) -> list[str]:
-    """Sentences about memory and disk. Raises `SettingsError` for the wrong kind of server, `StoreUnavailable`."""
+def words(error: Exception) -> str:
+    """What Redis says, without the arguments that it repeats: one of AUTH is a password."""
+    return f"{type(error).__name__}: {str(error).partition(', with args')[0]}"
+
+
+def concerns(servers: Servers, address: StoreAddress, clock: Clock) -> list[str]:
+    """Sentences about memory, disk and clocks. Raises `SettingsError` for the wrong kind, `StoreUnavailable`."""
     try:
-        found = [_info(server) for server in servers.everywhere()]
+        found = [_info(server, address, clock) for server in servers.everywhere()]
     except RedisError as error:
         for kind, answer, advice in OTHER_KINDS:
             if kind == address.kind and answer in str(error):
                 raise SettingsError([f"{NAME}: {address} {advice}"]) from error
-        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
-    for info in found:
-        _refuse_other_kinds(address, info)
+        raise StoreUnavailable(words(error)) from error
     return sorted({sentence for info in found for sentence in _sentences(info)})
 
 
-def _info(server: Any) -> dict[str, Any]:
-    return {
-        **server.info("server"),
-        **server.info("replication"),
-        **_optional(server, "memory"),
-        **_optional(server, "persistence"),
-    }
-
-
-def _optional(server: Any, section: str) -> dict[str, Any]:
-    """A Sentinel has no such sections."""
-    found: dict[str, Any] = server.info(section) or {}
-    return found
+def _info(server: Any, address: StoreAddress, clock: Clock) -> dict[str, Any]:
+    """The kind first: a Sentinel understands little else."""
+    info = {**server.info("server"), **server.info("replication")}
+    _refuse_other_kinds(address, info)
+    seconds, microseconds = server.time()
+    ahead = clock() - seconds - microseconds / 1e6
+    return {**info, **server.info("memory"), **server.info("persistence"), "ahead": ahead}
 
 
 def _refuse_other_kinds(address: StoreAddress, info: dict[str, Any]) -> None:
@@ -66,4 +67,9 @@ def _sentences(info: dict[str, Any]) -> list[str]:
         found.append(f"maxmemory-policy is {policy}: when memory is short, people are signed out. Set noeviction.")
     if info.get("aof_enabled") == 0:
         found.append("appendonly is off: a restart may lose sign-ins and bring back sessions that were ended.")
+    if abs(info["ahead"]) > CLOCK_SECONDS:
+        found.append(
+            f"The clock here and that of Redis differ by {abs(info['ahead']):.0f} seconds. "
+            "Machines that share sessions need the same time."
+        )
     return found

@@ -33,8 +33,8 @@ from doorkey.clock import Clock
 from doorkey.errors import StoreUnavailable
 from doorkey.sessions import redis_scripts as scripts
 from doorkey.sessions.redis_servers import Place, Server, connect
-from doorkey.sessions.redis_setup import concerns
-from doorkey.sessions.store import StoredRecord
+from doorkey.sessions.redis_setup import concerns, words
+from doorkey.sessions.store import StoredRecord, is_end
 from doorkey.setting_stores import StoreAddress
 
 LINGER_SECONDS = 600.0
@@ -85,17 +85,18 @@ class RedisStore:
 
     def update(self, record: StoredRecord) -> bool:
         self._enter(record)
-        written, there, *before = self._write(_session(record.record_id), scripts.UPDATE, *self._fields(record))
-        if written:
-            self._leave(record.record_id, *(old for old in _index_keys(*before) if old not in _indexes(record)))
-        elif not there:
+        written, there = self._write(_session(record.record_id), scripts.UPDATE, *self._fields(record))
+        if not written and not there:
             self._leave(record.record_id, *_indexes(record))
         return bool(written)
 
-    def delete(self, record_id: bytes) -> bool:
-        deleted, *before = self._write(_session(record_id), scripts.DELETE)
-        self._leave(record_id, *_index_keys(*before))
-        return bool(deleted)
+    def delete(self, record_id: bytes) -> StoredRecord | None:
+        found = self._write(_session(record_id), scripts.DELETE)
+        if all(value is None for value in found):
+            return None
+        record = _record(record_id, found)
+        self._leave(record_id, *_indexes(record))
+        return record
 
     def delete_by_user(self, user_key: bytes) -> int:
         return self._delete_all(b"user", user_key)
@@ -121,6 +122,14 @@ class RedisStore:
         life = _milliseconds(ends - now + LINGER_SECONDS)
         return bool(self._write(_key(b"mark", mark), scripts.MARK, _once(), repr(now), repr(ends), life))
 
+    def is_marked(self, mark: bytes, *, now: float) -> bool:
+        key = _key(b"mark", mark)
+        found = self._ask(key, lambda server: server.get(key)) or b""
+        try:
+            return float(found.partition(b" ")[0] or 0) > now
+        except ValueError:
+            return False
+
     def acquire_lease(self, name: bytes, owner: bytes, *, now: float, ends: float) -> bool:
         times = (repr(now), repr(ends), repr(ends + (ends - now)))
         return bool(self._write(_key(b"lease", name), scripts.LEASE, owner.hex(), *times, _milliseconds(ends - now)))
@@ -142,7 +151,7 @@ class RedisStore:
         self.mark_once(b"ping " + secrets.token_bytes(4), now=1, ends=1 - LINGER_SECONDS + 1)
 
     def concerns(self) -> list[str]:
-        return concerns(self._servers, self._address)
+        return concerns(self._servers, self._address, self._clock)
 
     def _fields(self, record: StoredRecord) -> tuple[Any, ...]:
         return (
@@ -187,7 +196,7 @@ class RedisStore:
 
     def _delete_all(self, kind: bytes, index_key: bytes) -> int:
         found = self.list_by_user(index_key) if kind == b"user" else self.list_by_sid(index_key)
-        return sum(self.delete(record.record_id) for record in found)
+        return sum(self.delete(record.record_id) is not None for record in found)
 
     def _scanned(self) -> Iterator[bytes]:
         """The ids of all records."""
@@ -252,11 +261,11 @@ class _Odd(StoreUnavailable):
     """There is something under one of our keys that we did not write."""
 
     def __init__(self, error: Exception):
-        super().__init__(str(error))
+        super().__init__(words(error))
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(f"{type(error).__name__}: {error}")
+    return StoreUnavailable(words(error))
 
 
 def _has_fresh_replica(server: Server) -> bool:
@@ -302,6 +311,8 @@ def _record(record_id: bytes, found: list[bytes | None]) -> StoredRecord:
     """What does not have the right shape was not written by us, and opens as nothing."""
     version, sealed, summary, ends, user_key, sid_key = (value or b"" for value in found)
     try:
-        return StoredRecord(record_id, int(version), sealed, float(ends), user_key, sid_key or None, summary)
+        if is_end(float(ends)):
+            return StoredRecord(record_id, int(version), sealed, float(ends), user_key, sid_key or None, summary)
     except ValueError:
-        return StoredRecord(record_id, 0, b"", 0.0, user_key)
+        """Not a number either."""
+    return StoredRecord(record_id, 0, b"", 0.0, user_key)

@@ -49,6 +49,8 @@ GRACE_SECONDS = 1.0
 """For somebody who asked, lost the lease and is about to write down what came of it, because the store is back."""
 
 AGAIN_SECONDS = 0.1
+"""How soon the store is tried again: well within the grace that others give."""
+
 POLL_SECONDS = 0.05
 MOST_FLIGHTS = 200
 MOST_WAITING = 20

@@ -16,11 +16,15 @@ from doorkey.sessions.summary import Summary
 
 @dataclass(frozen=True)
 class Entry:
-    """One session; `summary` is None when no server key of today opens it (then no cookie opens the session either)."""
+    """One session; `has_sid`: its provider told the name of its own.
+
+    `summary` is None when no server key of today opens it (then no cookie opens the session either).
+    """
 
     record_id: bytes
     ends: float
     summary: Summary | None
+    has_sid: bool = False
 
     @property
     def public_id(self) -> str:
@@ -37,13 +41,16 @@ class Roster:
     def same_person(self, session: OpenSession) -> list[Entry]:
         """All sessions of whoever has this one, at the same provider; the unnamed have this one only."""
         identity = session.record.identity
-        if identity.sub:
-            return self.of_user(identity.provider, identity.sub)
-        stored = self._store.read(session.ids.record_id)
-        return [self._entry(stored)] if stored else []
+        found = self.of_user(identity.provider, identity.sub) if identity.sub else []
+        if not any(entry.record_id == session.ids.record_id for entry in found):
+            stored = self._store.read(session.ids.record_id)
+            found += [self._entry(stored)] if stored else []
+        return found
 
     def of_user(self, provider: str, sub: str) -> list[Entry]:
-        return self._found(self._store.list_by_user(key) for key in self._user_keys(provider, sub))
+        """Also those whose summary cannot be read; never one that says it is somebody else's."""
+        found = self._found(self._store.list_by_user(key) for key in self._user_keys(provider, sub))
+        return [one for one in found if not one.summary or (one.summary.provider, one.summary.sub) == (provider, sub)]
 
     def of_provider_session(self, provider: str, sid: str) -> list[Entry]:
         """Those that were started in one session at the provider (`sid` of its ID tokens)."""
@@ -54,7 +61,7 @@ class Roster:
 
     def end(self, entry: Entry) -> bool:
         """Whether it was still there."""
-        return self._store.delete(entry.record_id)
+        return self._store.delete(entry.record_id) is not None
 
     def end_user(self, provider: str, sub: str) -> int:
         """How many sessions ended."""
@@ -74,4 +81,5 @@ class Roster:
         return [self._entry(stored) for found in lists for stored in found]
 
     def _entry(self, stored: StoredRecord) -> Entry:
-        return Entry(stored.record_id, stored.ends, Summary.open(stored.summary, self._keyring, stored.record_id))
+        summary = Summary.open(stored.summary, self._keyring, stored.record_id)
+        return Entry(stored.record_id, stored.ends, summary, has_sid=stored.sid_key is not None)

@@ -21,7 +21,7 @@ from typing import Any
 
 from doorkey.errors import StoreUnavailable
 from doorkey.paths import make_private_folder
-from doorkey.sessions.store import StoredRecord
+from doorkey.sessions.store import StoredRecord, is_end
 
 BUSY_SECONDS = 0.5
 QUEUE_SECONDS = 0.4
@@ -76,8 +76,16 @@ class SqliteStore:
             )
         return done.rowcount == 1
 
-    def delete(self, record_id: bytes) -> bool:
-        return self._delete("record_id = ?", record_id) == 1
+    def delete(self, record_id: bytes) -> StoredRecord | None:
+        with self._writing() as db:
+            db.execute("BEGIN IMMEDIATE")
+            row = db.execute(f"SELECT {COLUMNS} FROM sessions WHERE record_id = ?", (record_id,)).fetchone()
+            db.execute("DELETE FROM sessions WHERE record_id = ?", (record_id,))
+            db.execute("COMMIT")
+        if row is None:
+            return None
+        self._wait_for_disk()
+        return _record(row)
 
     def delete_by_user(self, user_key: bytes) -> int:
         return self._delete("user_key = ?", user_key)
@@ -105,6 +113,10 @@ class SqliteStore:
                 (mark, ends, now),
             )
         return done.rowcount == 1
+
+    def is_marked(self, mark: bytes, *, now: float) -> bool:
+        with self._connection() as db:
+            return db.execute("SELECT 1 FROM marks WHERE mark = ? AND ends > ?", (mark, now)).fetchone() is not None
 
     def acquire_lease(self, name: bytes, owner: bytes, *, now: float, ends: float) -> bool:
         with self._writing() as db:
@@ -279,4 +291,6 @@ def _record(row: tuple[Any, ...]) -> StoredRecord:
     """SQLite keeps any type in any column; what is not bytes was not sealed by us, and opens as nothing."""
     record_id, version, sealed, ends, user_key, sid_key, summary = row
     sealed, summary = (blob if isinstance(blob, bytes) else b"" for blob in (sealed, summary))
+    if not isinstance(ends, (int, float)) or not is_end(ends):
+        return StoredRecord(record_id, 0, b"", 0.0, user_key)
     return StoredRecord(record_id, version, sealed, ends, user_key, sid_key, summary)

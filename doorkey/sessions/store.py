@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+LAST_END = 1e11
+"""Seconds since the epoch that a clock can still show."""
+
 
 @dataclass(frozen=True)
 class StoredRecord:
@@ -24,6 +27,11 @@ class StoredRecord:
     user_key: bytes
     sid_key: bytes | None = None
     summary: bytes = b""
+
+
+def is_end(moment: float) -> bool:
+    """Whether a record may end then; anything else was not written by us."""
+    return 0 <= moment < LAST_END
 
 
 class SessionStore(Protocol):
@@ -42,8 +50,11 @@ class SessionStore(Protocol):
         can neither bring back a session that was signed out nor undo a refresh.
         """
 
-    def delete(self, record_id: bytes) -> bool:
-        """Delete the record; whether it was there."""
+    def delete(self, record_id: bytes) -> StoredRecord | None:
+        """Delete the record, and give it back as it was at that moment; None when there was none.
+
+        A store that lost the answer of its first try may not know any more what it deleted.
+        """
 
     def delete_by_user(self, user_key: bytes) -> int:
         """Delete all records of a user; how many."""
@@ -53,6 +64,9 @@ class SessionStore(Protocol):
 
     def list_by_user(self, user_key: bytes) -> list[StoredRecord]:
         """All records of a user, ended ones included."""
+
+    def is_marked(self, mark: bytes, *, now: float) -> bool:
+        """Whether somebody has `mark` at `now`."""
 
     def list_by_sid(self, sid_key: bytes) -> list[StoredRecord]:
         """All records of one session at the provider, ended ones included."""

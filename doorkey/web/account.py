@@ -6,7 +6,7 @@ from doorkey.clock import iso
 from doorkey.sessions.record import Record
 from doorkey.web.account_view import account_view
 from doorkey.web.fresh_session import fresh_session
-from doorkey.web.runtime import doorkey
+from doorkey.web.runtime import doorkey, visitor_address
 from doorkey.web.security import may_leave_to_provider, redirect_to, refuse_forged_form
 from doorkey.web.session_interface import browser_session
 from doorkey.web.sign_in_page import provider_buttons
@@ -30,6 +30,7 @@ def refresh() -> Response:
     current = browser_session().current
     if current:
         refuse_forged_form(current.ids)
+        doorkey().rate_limit.spend("refresh", visitor_address())
         fresh_session(wanted=True)
     return redirect_to("/")
 

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, after_this_request, make_response, render
 from werkzeug.exceptions import MethodNotAllowed
 
 from doorkey import events
-from doorkey.errors import DoorkeyError, LoginAlreadyUsed, StateMismatch, UnknownProvider
+from doorkey.errors import DoorkeyError, LoginAlreadyUsed, SessionOver, StateMismatch, UnknownProvider
 from doorkey.oauth.flow import (
     LOGIN_SECONDS,
     Params,
@@ -28,10 +28,11 @@ from doorkey.oauth.flow import (
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.return_target import safe_return_target
 from doorkey.oauth.trace import Trace
+from doorkey.setting_urls import LONGEST_URL
 from doorkey.web.device_label import device_label
 from doorkey.web.posted_callbacks import PARAMETER
-from doorkey.web.rate_limit import client_address
-from doorkey.web.runtime import doorkey, public_url
+from doorkey.web.provider_logout import logged_out
+from doorkey.web.runtime import doorkey, public_url, visitor_address
 from doorkey.web.security import redirect_to
 from doorkey.web.session_interface import browser_session
 from doorkey.web.sign_in_page import provider_buttons
@@ -74,7 +75,7 @@ def start() -> Response:
 @bp.post("/login")
 def start_elsewhere() -> Response:
     """A sign-in that another site begins may come as a form (OpenID Connect Core 1.0 section 4); it goes on by GET."""
-    given = {name: value for name in ELSEWHERE for value in request.form.getlist(name)[:1]}
+    given = {name: value[:LONGEST_URL] for name in ELSEWHERE for value in request.form.getlist(name)[:1]}
     return redirect_to(f"{public_url()}/login?{urlencode(given)}")
 
 
@@ -83,9 +84,9 @@ def _chosen_provider() -> Provider | None:
     providers, issuer = doorkey().providers, request.args.get("iss")
     if issuer is not None and "provider" not in request.args:
         found = [id for id in providers if doorkey().provider(id).issuer == issuer]
-        if len(found) != 1:
-            raise UnknownProvider("no provider has this issuer" if not found else "several providers have this issuer")
-        return doorkey().provider(found[0])
+        if not issuer or not found:
+            raise UnknownProvider("no provider has this issuer")
+        return doorkey().provider(found[0]) if len(found) == 1 else None
     if "provider" not in request.args and len(providers) > 1:
         return None
     return doorkey().provider(request.args.get("provider", next(iter(providers))))
@@ -107,10 +108,20 @@ def callback(provider_id: str) -> Response:
     _spend(state)
     signed_in = _finish(described, transaction, params)
     browser_session().begin(
-        signed_in.identity, signed_in.token, label=device_label(request.user_agent.string), provider_sid=signed_in.sid
+        signed_in.identity,
+        signed_in.token,
+        label=device_label(request.user_agent.string),
+        provider_sid=signed_in.sid,
+        check=lambda: _refuse_if_over(provider, signed_in.sid),
     )
-    events.log(events.LOGIN_OK, provider=provider.id, user=signed_in.identity.user, address=_address())
+    events.log(events.LOGIN_OK, provider=provider.id, user=signed_in.identity.user, address=visitor_address())
     return redirect_to(_checked_again(transaction.return_to))
+
+
+def _refuse_if_over(provider: Provider, sid: str) -> None:
+    """The provider may have ended its session while we asked for the token."""
+    if sid and doorkey().sessions.is_spent(logged_out(provider.id, sid)):
+        raise SessionOver(f"the session at {provider.id} was logged out meanwhile")
 
 
 @bp.post("/callback/<provider_id>")
@@ -157,12 +168,7 @@ def _hints() -> dict[str, str]:
 
 
 def _limit(what: str) -> None:
-    doorkey().rate_limit.spend(what, _address())
-
-
-def _address() -> str:
-    forwarded = request.headers.get("X-Forwarded-For", "")
-    return client_address(request.remote_addr or "", forwarded, doorkey().settings.trusted_proxies)
+    doorkey().rate_limit.spend(what, visitor_address())
 
 
 def _spend(state: str) -> None:
@@ -195,7 +201,7 @@ def _failures_logged(provider: Provider, trace: Trace) -> Iterator[None]:
             level=logging.WARNING,
             provider=provider.id,
             code=error.code,
-            address=_address(),
+            address=visitor_address(),
             trace=trace.as_data(),
         )
         raise

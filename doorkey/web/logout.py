@@ -6,20 +6,25 @@ What comes after the record is deleted changes nothing about that. Logouts that 
 provider_logout.py's.
 """
 
+import contextvars
 import logging
+import threading
+import time
+from collections.abc import Callable
 from math import inf
 
 from flask import Blueprint, Response, make_response, render_template, request
 
 from doorkey import events
 from doorkey.base64url import encode
-from doorkey.errors import DoorkeyError
+from doorkey.errors import DoorkeyError, StoreUnavailable
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.revocation import revoke
 from doorkey.oauth.rp_logout import end_session_url
 from doorkey.oauth.token import Token
+from doorkey.sessions.lifecycle import OpenSession
 from doorkey.sessions.record import Record
-from doorkey.web.runtime import doorkey, public_url
+from doorkey.web.runtime import Doorkey, doorkey, public_url
 from doorkey.web.security import may_leave_to_provider, redirect_to, refuse_forged_form
 from doorkey.web.session_interface import browser_session
 
@@ -27,6 +32,9 @@ bp = Blueprint("logout", __name__)
 
 CLEAR = '"cache", "storage"'
 """Not "cookies": that would take those of every site under the same registrable domain."""
+
+LOOKS = 60
+LOOK_SECONDS = 1.0
 
 
 @bp.get("/logout")
@@ -41,17 +49,32 @@ def ask() -> Response:
 @bp.post("/logout")
 def sign_out() -> Response:
     """Raises `ForgedRequest`; without a session there is nothing to end and nothing to protect."""
-    session = browser_session()
-    current = session.current
+    current = browser_session().current
     if current:
         refuse_forged_form(current.ids)
-    session.end()  # without a live session: only the cookie of one that is over goes
+        return leave(current)
+    browser_session().end()  # only the cookie of one that is over goes
+    return _goodbye()
+
+
+def leave(current: OpenSession, *, also: Callable[[], None] = lambda: None) -> Response:
+    """End the session of this browser, do what else there is to end, and go on to the provider."""
+    try:
+        record = browser_session().end() or current.record  # a refresh may have renewed the token just now
+        also()
+    except StoreUnavailable:  # it may have ended all the same, and nobody would know the token any more
+        _revoke_if_it_ended(current)
+        raise
+    identity = record.identity
+    events.log(events.LOGOUT, provider=identity.provider, user=identity.user, session=current.ids.public_id)
+    response = _goodbye()
+    leave_provider(response, record)
+    return response
+
+
+def _goodbye() -> Response:
     response = redirect_to("/logged-out")
     response.headers["Clear-Site-Data"] = CLEAR
-    if current:
-        identity = current.record.identity
-        events.log(events.LOGOUT, provider=identity.provider, user=identity.user, session=current.ids.public_id)
-        leave_provider(response, current.record)
     return response
 
 
@@ -60,7 +83,7 @@ def leave_provider(response: Response, record: Record) -> None:
     provider = _described(record.identity.provider)
     if provider is None:
         return
-    revoke_at(provider, record.token)
+    _revoke(doorkey(), provider, record.token)
     state = encode(doorkey().random(16))
     return_to = provider.post_logout_redirect_uri or f"{public_url()}/logged-out"
     url = end_session_url(provider, id_token=record.token.id_token or "", state=state, return_to=return_to)
@@ -80,10 +103,33 @@ def _described(id: str) -> Provider | None:
         return None
 
 
-def revoke_at(provider: Provider, token: Token) -> None:
+def _revoke_if_it_ended(session: OpenSession) -> None:
+    """In a thread of its own, once the store answers again: whoever is told that it is away is told at once."""
+    here, id = doorkey(), session.record.identity.provider
+    if id not in here.providers:
+        return
+    provider = here.provider(id)
+
+    def look() -> None:
+        for _ in range(LOOKS):
+            try:
+                if here.sessions.reopen(session) is None:
+                    _revoke(here, here.directory.describe(provider, max_age=inf), session.record.token)
+                return
+            except StoreUnavailable:
+                time.sleep(LOOK_SECONDS)
+            except DoorkeyError as error:
+                _note_failure(id, error)
+                return
+
+    run = contextvars.copy_context().run
+    threading.Thread(target=run, args=(look,), name="revocation", daemon=True).start()
+
+
+def _revoke(here: Doorkey, provider: Provider, token: Token) -> None:
     """Where the provider offers that; a failure is noted."""
     try:
-        if revoke(provider, token, transport=doorkey().transport, clock=doorkey().clock):
+        if revoke(provider, token, transport=here.transport, clock=here.clock):
             events.log(events.TOKEN_REVOKED, provider=provider.id)
     except DoorkeyError as error:
         _note_failure(provider.id, error)

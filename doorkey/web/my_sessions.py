@@ -14,7 +14,7 @@ from doorkey.sessions.lifecycle import OpenSession
 from doorkey.sessions.roster import Entry
 from doorkey.web.account import provider_label
 from doorkey.web.account_view import ago_text, minute_text, shown_name
-from doorkey.web.logout import CLEAR, leave_provider
+from doorkey.web.logout import leave
 from doorkey.web.runtime import doorkey
 from doorkey.web.security import may_leave_to_provider, redirect_to, refuse_forged_form
 from doorkey.web.session_interface import browser_session
@@ -63,7 +63,7 @@ def revoke(public_id: str) -> Response:
         return redirect_to("/")
     refuse_forged_form(current.ids)
     if public_id == current.ids.public_id:
-        return _leave(current)
+        return leave(current)
     ended = sum(doorkey().roster.end(entry) for entry in _mine(current) if entry.public_id == public_id)
     _note(current, ended)
     return redirect_to("/account/sessions#ended")
@@ -77,22 +77,17 @@ def revoke_all() -> Response:
         return redirect_to("/")
     refuse_forged_form(current.ids)
     identity = current.record.identity
-    if identity.sub:
-        _note(current, doorkey().roster.end_user(identity.provider, identity.sub))
-    return _leave(current)
+
+    def end_others() -> None:
+        if identity.sub:
+            _note(current, doorkey().roster.end_user(identity.provider, identity.sub))
+
+    return leave(current, also=end_others)
 
 
 def _order(row: Row) -> tuple[bool, float, float, str]:
     """This browser first, then whoever was here last."""
     return not row.is_this, -row.seen, -row.began, row.public_id
-
-
-def _leave(current: OpenSession) -> Response:
-    browser_session().end()
-    response = redirect_to("/logged-out")
-    response.headers["Clear-Site-Data"] = CLEAR
-    leave_provider(response, current.record)
-    return response
 
 
 def _mine(current: OpenSession) -> list[Entry]:

@@ -22,6 +22,8 @@ from doorkey.errors import (
     TokenEncrypted,
     UnknownProvider,
 )
+from doorkey.oauth.flow import LOGIN_SECONDS
+from doorkey.oauth.jws import unchecked_alg
 from doorkey.oauth.logout_token import LogoutToken, read_logout_token
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.rp_logout import origins
@@ -33,6 +35,15 @@ from doorkey.web.security import may_be_framed
 bp = Blueprint("provider_logout", __name__)
 
 KEYS_SECONDS = 1.0
+MOST_BESIDE = 8
+_beside = threading.BoundedSemaphore(MOST_BESIDE)
+
+FRAMES = ("document", "frame", "iframe")
+
+
+def logged_out(provider: str, sid: str) -> str:
+    """The name of the fact that a session at the provider is over, for sign-ins that were under way."""
+    return f"logged out {provider} {sid}"
 
 
 @bp.post("/backchannel-logout/<provider_id>")
@@ -44,6 +55,8 @@ def back_channel(provider_id: str) -> Response:
     tokens = request.form.getlist("logout_token")
     if len(tokens) != 1:
         raise LogoutTokenInvalid(f"{len(tokens)} logout tokens", message="There is not exactly one logout token.")
+    if not unchecked_alg(tokens[0]):
+        raise LogoutTokenInvalid("no JSON Web Token", message="The logout token is not a signed JSON Web Token.")
     provider = _with_keys(here, configured)
     try:
         _carry_out(here, provider, tokens[0])
@@ -59,9 +72,9 @@ def _with_keys(here: Doorkey, configured: Provider) -> Provider:
     """The provider as it is known, and its keys; what is not known yet is fetched beside us, for a second."""
     provider = here.directory.known(configured)
     if provider is None or (provider.needs_keys and here.checks.keys.peek(provider.jwks_uri) is None):
-        fetching = _thread(lambda: _fetch_keys(here, configured))
-        fetching.start()
-        fetching.join(KEYS_SECONDS)
+        fetching = _start_beside(lambda: _fetch_keys(here, configured))
+        if fetching:
+            fetching.join(KEYS_SECONDS)
         provider = here.directory.known(configured)
     return provider or configured
 
@@ -83,46 +96,66 @@ def _look_for_keys_afterwards(here: Doorkey, provider: Provider, token: str) -> 
 
     @after_this_request
     def once_it_is_out(response: Response) -> Response:
-        response.call_on_close(_thread(look_again).start)
+        response.call_on_close(lambda: _start_beside(look_again))
         return response
 
 
-def _thread(work: Callable[[], None]) -> threading.Thread:
-    """One that tells the log what goes wrong."""
+def _start_beside(work: Callable[[], None]) -> threading.Thread | None:
+    """In a thread that tells the log what goes wrong; None when `MOST_BESIDE` are at it: anybody may post junk."""
+    if not _beside.acquire(blocking=False):
+        return None
 
     def run() -> None:
         try:
             work()
         except DoorkeyError as error:
             events.log(events.PROBLEM, level=logging.WARNING, code=error.code, step=error.step, detail=error.detail)
+        finally:
+            _beside.release()
 
-    return threading.Thread(target=contextvars.copy_context().run, args=(run,), name="logout", daemon=True)
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="logout", daemon=True)
+    thread.start()
+    return thread
 
 
 def _carry_out(here: Doorkey, provider: Provider, token: str) -> None:
-    """End what `token` names, once (section 2.7). Raises `LogoutTokenInvalid`, `SignatureInvalid`, `TokenEncrypted`."""
+    """End what `token` names, once (section 2.7). Raises `LogoutTokenInvalid`, `SignatureInvalid`, `TokenEncrypted`.
+
+    A token whose work was begun and not done, because the store went away, may come again.
+    """
     found = read_logout_token(provider, token, here.checks, Trace())
-    meant = _meant(here, provider, found)
-    if not here.sessions.spend(f"logout {provider.id} {found.jti}", seconds=int(found.over - here.clock())):
+    _meant(here, provider, found)
+    seconds = int(found.over - here.clock())
+    name = f"{provider.id} {found.jti}"
+    is_first = here.sessions.spend(f"logout begun {name}", seconds=seconds)
+    if not is_first and not here.sessions.spend(f"logout done {name}", seconds=seconds):
         raise LogoutTokenInvalid("jti was used before", message="The provider's logout token was used before.")
-    ended = sum(here.roster.end(entry) for entry in meant)
+    if found.sid:
+        here.sessions.spend(logged_out(provider.id, found.sid), seconds=LOGIN_SECONDS)
+    ended = sum(here.roster.end(entry) for entry in _meant(here, provider, found))
+    if is_first:
+        here.sessions.spend(f"logout done {name}", seconds=seconds)
     events.log(events.LOGOUT_BY_PROVIDER, provider=provider.id, channel="back", ended=ended)
 
 
 def _meant(here: Doorkey, provider: Provider, found: LogoutToken) -> list[Entry]:
-    """The sessions that are meant, each signed in with an ID token that was signed in the same way."""
-    roster = here.roster
-    entries = (
-        roster.of_provider_session(provider.id, found.sid) if found.sid else roster.of_user(provider.id, found.sub)
-    )
-    known = [entry.summary for entry in entries if entry.summary]
-    if any(found.sub and summary.sub != found.sub for summary in known):
+    """The sessions that are meant, each signed in with an ID token that was signed in the same way.
+
+    With sub and sid: those of the session there, and those of the user of which no such session is known.
+    """
+    entries = here.roster.of_provider_session(provider.id, found.sid) if found.sid else []
+    if found.sub:
+        of_user = here.roster.of_user(provider.id, found.sub)
+        entries += [entry for entry in of_user if not found.sid or not entry.has_sid]
+    of_sub = [one for one in entries if not (found.sub and one.summary and one.summary.sub != found.sub)]
+    if entries and not of_sub:
         raise LogoutTokenInvalid("sid is of another sub", message="The provider's logout token names another user.")
-    if any(summary.alg and summary.alg != found.alg for summary in known):
+    meant = [one for one in of_sub if not one.summary or one.summary.alg in ("", found.alg)]
+    if entries and not meant:
         raise LogoutTokenInvalid(
             f"alg is {found.alg}", message="The provider's logout token is signed in another way than its ID tokens."
         )
-    return entries
+    return meant
 
 
 @bp.get("/frontchannel-logout/<provider_id>")
@@ -132,6 +165,8 @@ def front_channel(provider_id: str) -> Response:
     if not provider.frontchannel_logout or not provider.is_openid:
         raise UnknownProvider()
     issuers, sids = request.args.getlist("iss"), request.args.getlist("sid")
+    if request.headers.get("Sec-Fetch-Dest", FRAMES[0]) not in FRAMES:
+        raise RequestRefused("not in a frame", message="A logout is loaded in a frame, and not as a part of a page.")
     if issuers != [provider.issuer] or len(sids) != 1 or not 0 < len(sids[0]) <= 255:
         raise RequestRefused(
             "iss or sid is missing or wrong",
@@ -139,6 +174,7 @@ def front_channel(provider_id: str) -> Response:
             hint="The provider must send iss and sid (frontchannel_logout_session_required).",
         )
     if request.method != "HEAD":
+        doorkey().sessions.spend(logged_out(provider.id, sids[0]), seconds=LOGIN_SECONDS)
         ended = doorkey().roster.end_provider_session(provider.id, sids[0])
         events.log(events.LOGOUT_BY_PROVIDER, provider=provider.id, channel="front", ended=ended)
     response = Response("<!doctype html><title>Signed out</title>", mimetype="text/html")

@@ -20,7 +20,7 @@ from doorkey.setting_urls import local_url
 from doorkey.settings import Settings
 from doorkey.web.logout_states import LogoutStates
 from doorkey.web.posted_callbacks import PostedCallbacks
-from doorkey.web.rate_limit import RateLimit
+from doorkey.web.rate_limit import RateLimit, client_address
 from doorkey.web.transactions import Transactions
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9.-]+?)\.?(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE | re.ASCII)
@@ -75,3 +75,9 @@ def public_url() -> str:
     """
     settings = doorkey().settings
     return settings.public_url or local_url(settings.host, request_host()[1] or 80)
+
+
+def visitor_address() -> str:
+    """Who sent this request, as far as trusted proxies tell."""
+    forwarded = request.headers.get("X-Forwarded-For", "")
+    return client_address(request.remote_addr or "", forwarded, doorkey().settings.trusted_proxies)

@@ -8,6 +8,7 @@ an ordinary 503), and saving means cookies and last-seen only.
 
 import contextlib
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 
@@ -17,11 +18,12 @@ from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
 from doorkey import events
 from doorkey.base64url import encode
-from doorkey.errors import StoreUnavailable
+from doorkey.errors import DoorkeyError, StoreUnavailable
 from doorkey.oauth.token import Token
 from doorkey.oauth.user_info import Identity
 from doorkey.sessions.ids import SessionIds, decode_secret
 from doorkey.sessions.lifecycle import OpenSession, Sessions
+from doorkey.sessions.record import Record
 
 HOST_COOKIE = "doorkey"
 GATE_COOKIE = "__Secure-doorkey-gate"
@@ -57,23 +59,35 @@ class SealedSession(ServerSideSession):
         self._opened = session
         return session
 
-    def begin(self, identity: Identity, token: Token, *, label: str, provider_sid: str = "") -> None:
-        """A new session under new ids; then the old one of this browser ends."""
+    def begin(
+        self,
+        identity: Identity,
+        token: Token,
+        *,
+        label: str,
+        provider_sid: str = "",
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """A new session under new ids; then the old one of this browser ends.
+
+        `check` raises when the new one may not be after all; it is asked once the session can be found by others.
+        """
         started = self._interface.sessions.start(identity, token, label=label, provider_sid=provider_sid)
         try:
+            check()
             if self.sid:
                 self._interface._delete_session(self.sid)
-        except StoreUnavailable:  # no cookie for a sign-in that is reported as failed
+        except DoorkeyError:  # no cookie for a sign-in that is reported as failed
             with contextlib.suppress(StoreUnavailable):
                 self._interface.sessions.end(started.ids.session_secret)
             raise
         self._opened, self._read, self.new_secret = started, True, started.ids.session_secret
 
-    def end(self) -> None:
-        """End the session in the store and take the cookies back."""
-        if self.sid:
-            self._interface._delete_session(self.sid)
+    def end(self) -> Record | None:
+        """End the session in the store and take the cookies back; its record as it was then, where that can be told."""
+        record = self._interface._delete_session(self.sid) if self.sid else None
         self._opened, self._read, self.ended = None, True, self.sid is not None
+        return record
 
 
 class SealedSessionInterface(ServerSideSessionInterface):
@@ -103,10 +117,9 @@ class SealedSessionInterface(ServerSideSessionInterface):
         secret = decode_secret(store_id)
         return self.sessions.open(secret) if secret else None
 
-    def _delete_session(self, store_id: str) -> None:
+    def _delete_session(self, store_id: str) -> Record | None:
         secret = decode_secret(store_id)
-        if secret:
-            self.sessions.end(secret)
+        return self.sessions.end(secret) if secret else None
 
     def _upsert_session(self, session_lifetime: timedelta, session: ServerSideSession, store_id: str) -> None:
         """Last-seen only. The answer is ready by now, so a store that just failed is noted and no more."""

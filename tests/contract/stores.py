@@ -72,16 +72,13 @@ class OtherProcess:
         self.send(method, *args, **options)
         return self.result()
 
-    def hang_up(self) -> None:
-        """It ends by itself then."""
-        assert self._process.stdin
-        self._process.stdin.close()
-
     def close(self) -> None:
-        self.hang_up()
-        self._process.wait(10)
-        assert self._process.stdout
-        self._process.stdout.close()
+        """It has nothing that anybody would miss."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream
+            stream.close()
 
 
 class ProcessPool:
@@ -103,11 +100,9 @@ class ProcessPool:
         return kept[:count]
 
     def close(self) -> None:
-        all_kept = [process for kept in self._kept.values() for process in kept]
-        for process in all_kept:
-            process.hang_up()
-        for process in all_kept:
-            process.close()
+        for kept in self._kept.values():
+            for process in kept:
+                process.close()
 
 
 def _closed(process: OtherProcess) -> bool:

@@ -39,3 +39,10 @@ def test_a_mark_of_any_bytes_is_one_mark(store: SessionStore) -> None:
     for mark in (b"", b"\0", b"\0\0", b"a b", bytes(range(256))):
         assert store.mark_once(mark, now=NOW, ends=NOW + 60) is True
         assert store.mark_once(mark, now=NOW, ends=NOW + 60) is False
+
+
+def test_a_mark_can_be_looked_for_without_taking_it(store: SessionStore) -> None:
+    assert store.is_marked(b"m", now=NOW) is False
+    assert store.mark_once(b"m", now=NOW, ends=NOW + 60)
+    assert [store.is_marked(b"m", now=NOW + later) for later in (0, 59, 60)] == [True, True, False]
+    assert store.is_marked(b"other", now=NOW) is False

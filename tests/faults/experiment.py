@@ -33,7 +33,7 @@ THREADS = 5
 SLEEPERS = 6
 LEAVERS = 3
 NEWCOMERS = 5
-BREATH = 0.02
+BREATH = 0.03
 CALM_SECONDS = 0.3
 WITHIN = 1.0
 """Seconds in which everything is answered while the store is away, and right again after it is back."""

@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 from tests.faults import front_door_site
@@ -47,7 +48,7 @@ def _killed(folder: Path, store: str, *, seed: int) -> Outcome:
         run.ledger.allowed |= {CUTS, REFRESH_REFUSED}
         with run.load():
             for kind in KINDS * KILLS:
-                run.until(lambda kind=kind: _kill_in(run, kind, choice.uniform(0, LATEST)), f"killed in {kind}")  # type: ignore[misc]
+                run.until(partial(_kill_in, run, kind, choice), f"killed in {kind}")
             run.until(lambda: len(workers(run)) == 2, "both workers are there again")
         run.ledger.allowed.remove(CUTS)
         for kind in KINDS:
@@ -55,12 +56,12 @@ def _killed(folder: Path, store: str, *, seed: int) -> Outcome:
     return run.outcome
 
 
-def _kill_in(run: Experiment, kind: str, seconds: float) -> bool:
+def _kill_in(run: Experiment, kind: str, choice: random.Random) -> bool:
     """Kill the worker that serves such a request; False when none is under way, or it was answered by then."""
     found = [port for port, what in list(run.ledger.under_way.items()) if what == kind]
     if not found:
         return False
-    time.sleep(seconds)
+    time.sleep(choice.uniform(0, LATEST))
     worker = _worker_of(run, found[0])
     if worker and found[0] in run.ledger.under_way:
         os.kill(worker, signal.SIGKILL)

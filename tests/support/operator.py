@@ -6,9 +6,9 @@ doorkey("list", "--json").rows      # `python -m doorkey sessions list --json`, 
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ STORE_PASSWORD = "canary-store-password"
 
 @dataclass
 class Done:
-    """What a command left behind."""
+    """What a command left behind; `work` are the seconds of processor time that it took, its start included."""
 
     code: int
     out: str
     err: str
-    seconds: float
+    work: float
 
     @property
     def lines(self) -> list[str]:
@@ -57,10 +57,15 @@ class Operator:
         """Run `doorkey sessions`; `NAME=value` changes a setting, None leaves it out."""
         given = {name: value for name, value in {**self._environ, **changes}.items() if value is not None}
         command = [sys.executable, "-m", "doorkey", "sessions", *arguments]
-        began = time.monotonic()
+        before = _work_of_children()
         done = subprocess.run(command, cwd=ROOT, env=environment(given), capture_output=True, timeout=60)
         assert b"Traceback" not in done.stderr, done.stderr.decode()
-        return Done(done.returncode, done.stdout.decode(), done.stderr.decode(), time.monotonic() - began)
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode(), _work_of_children() - before)
+
+
+def _work_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:

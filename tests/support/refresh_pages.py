@@ -34,6 +34,12 @@ def words_of(answer: TestResponse) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
 
 
+def other_sessions(person: Person) -> list[str]:
+    """Where the list of my sessions ends each one but this."""
+    rows = person.get("/account/sessions").text.split("<li>")[1:]
+    return [re.findall(r'action="([^"]+)"', row)[0] for row in rows if "this browser</span>" not in row]
+
+
 @dataclass
 class Waiting:
     """A request beside the test; it runs already."""
