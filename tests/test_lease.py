@@ -49,11 +49,11 @@ def store(path: Path) -> WatchedStore:
 def take(path: Path, clock: MovedClock) -> Callable[[], Lease | None]:
     """As another process would."""
     other = SqliteStore(path)
-    return lambda: Lease.take(other, "work", clock=clock, random=system_random)
+    return lambda: Lease.take(other, "work", owner=system_random(16), clock=clock)
 
 
 def held(store: SqliteStore, clock: MovedClock) -> Lease:
-    lease = Lease.take(store, "work", clock=clock, random=system_random)
+    lease = Lease.take(store, "work", owner=b"one", clock=clock)
     assert lease
     return lease
 
@@ -65,10 +65,10 @@ def away() -> None:
 def test_one_has_it_and_then_the_next(store: WatchedStore, clock: MovedClock, take: Callable[[], Lease | None]) -> None:
     with held(store, clock):
         assert take() is None
-        with Lease.take(store, "other work", clock=clock, random=system_random) or pytest.fail("it is free"):
+        with Lease.take(store, "other work", owner=b"one", clock=clock) or pytest.fail("it is free"):
             assert take() is None
     with take() or pytest.fail("it was given back"):
-        assert Lease.take(store, "work", clock=clock, random=system_random) is None
+        assert Lease.take(store, "work", owner=b"two", clock=clock) is None
 
 
 def test_it_is_given_back_when_the_work_fails(
@@ -134,6 +134,17 @@ def test_giving_back_fails_nobody_and_it_ends_by_itself(
     assert take()
 
 
+def test_a_process_takes_over_what_it_left_behind(
+    store: WatchedStore, clock: MovedClock, take: Callable[[], Lease | None]
+) -> None:
+    """Its own lease, which it could not give back while the store was away, holds nobody up."""
+    store.before_releasing = away
+    with held(store, clock):
+        pass
+    with held(store, clock):
+        assert take() is None
+
+
 def test_no_thread_is_left_behind(store: WatchedStore, clock: MovedClock) -> None:
     before = threading.active_count()
     with held(store, clock):
@@ -150,5 +161,5 @@ def test_when_the_store_is_away_that_is_said(store: WatchedStore, clock: MovedCl
 def test_what_it_is_for_is_not_written_down(store: WatchedStore, clock: MovedClock, path: Path) -> None:
     with held(store, clock), closing(sqlite3.connect(path)) as db:
         ((name, owner),) = db.execute("SELECT name, owner FROM leases").fetchall()
-    assert (len(name), len(owner)) == (32, 16)
+    assert (len(name), owner) == (32, b"one")
     assert b"work" not in name

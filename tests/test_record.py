@@ -79,3 +79,9 @@ def test_garbage_never_raises(record: Record) -> None:
         found = Record.from_bytes(bytes(garbled))
         assert found is None or isinstance(found, Record)
         assert Record.from_bytes(chance.randbytes(chance.randint(0, 200))) is None
+
+
+def test_a_clock_that_was_put_back_does_not_bring_the_idle_end_nearer(record: Record) -> None:
+    """It may be right again in a moment."""
+    later = record.seen(record.created + 600, 3600)
+    assert later.seen(later.last_seen - 10_800, 3600).idle_ends == later.idle_ends

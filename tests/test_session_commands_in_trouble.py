@@ -28,6 +28,7 @@ from tests.support.operator import (
     signed_in,
 )
 from tests.support.redis_servers import RedisServer, redis_server, reserved_port
+from tests.support.redis_topologies import cluster
 from tests.support.servers import ROOT
 
 NEWER_KEY = "a-newer-key-for-tests-0123456789-abcdef"
@@ -162,6 +163,17 @@ def test_one_node_of_a_cluster_is_not_taken_for_all_of_it(tmp_path: Path, doorke
         done = doorkey("list", DOORKEY_SESSION_STORE=node.url)
     assert done.code == 2
     assert "redis+cluster://" in done.err
+
+
+def test_all_of_a_cluster_is_listed_and_ended(environ: dict[str, str], tmp_path: Path, doorkey: Operator) -> None:
+    with cluster(tmp_path) as masters:
+        environ["DOORKEY_SESSION_STORE"] = masters.url
+        app = create_app(load(environ))
+        for number in range(30):
+            plant(app, f"user-{number % 2}")
+        assert len({row["id"] for row in doorkey("list", "--json").rows}) == 30
+        assert doorkey("revoke-user", "user-1").out == "15 sessions ended.\n"
+        assert {row["user"] for row in doorkey("list", "--json").rows} == {"user-0"}
 
 
 # ---- many ----

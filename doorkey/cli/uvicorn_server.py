@@ -17,6 +17,9 @@ from uvicorn.supervisors import Multiprocess
 
 from doorkey.cli.bounded_http import BoundedHttpProtocol
 
+HEALTHCHECK_SECONDS = 15
+"""A worker that does not answer its supervisor for so long is replaced; a busy machine alone must not cost one."""
+
 
 class _AnnouncingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, announce: Callable[[], None]):
@@ -42,6 +45,7 @@ def server_config(app: Any, *, grace: int = 15, **more: Any) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=grace,
+        timeout_worker_healthcheck=HEALTHCHECK_SECONDS,
         **more,
     )
 

@@ -7,11 +7,11 @@ import hashlib
 import threading
 from types import TracebackType
 
-from doorkey.clock import Clock, RandomBytes
+from doorkey.clock import Clock
 from doorkey.errors import StoreUnavailable
 from doorkey.sessions.store import SessionStore
 
-LEASE_SECONDS = 9.0
+LEASE_SECONDS = 5.0
 RENEWALS = 3
 """In that time: two may fail before somebody else takes over."""
 
@@ -28,10 +28,14 @@ class Lease:
         self._renewing = threading.Thread(target=self._renew, name="lease", daemon=True)
 
     @classmethod
-    def take(cls, store: SessionStore, what: str, *, clock: Clock, random: RandomBytes) -> "Lease | None":
-        """The lease of `what`; None when another holds it. Raises `StoreUnavailable`."""
+    def take(cls, store: SessionStore, what: str, *, owner: bytes, clock: Clock) -> "Lease | None":
+        """The lease of `what`; None when another than `owner` holds it. Raises `StoreUnavailable`.
+
+        A process is one owner, and sees to it that it does one thing once: so it need not wait for a lease that it
+        left behind when the store was away.
+        """
         name = hashlib.sha256(b"doorkey lease " + what.encode()).digest()
-        lease = cls(store, name, random(16), clock)
+        lease = cls(store, name, owner, clock)
         return lease if lease._acquire() else None
 
     def __enter__(self) -> "Lease":

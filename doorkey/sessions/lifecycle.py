@@ -7,12 +7,13 @@ with the record id as associated data, so records cannot be read or swapped in t
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
 from doorkey import events
-from doorkey.clock import Clock, RandomBytes
+from doorkey.clock import Clock, RandomBytes, system_random
 from doorkey.errors import StoreUnavailable
 from doorkey.oauth.token import Token
 from doorkey.oauth.user_info import Identity
@@ -50,6 +51,7 @@ class Sessions:
         self._absolute = absolute
         self._clock = clock
         self._random = random
+        self._name = system_random(16)
         self._next_sweep = -inf
         self._swept_before = inf
         self._checked_at = 0.0
@@ -120,8 +122,9 @@ class Sessions:
         raise StoreUnavailable("the record changes all the time")
 
     def lease(self, what: str) -> Lease | None:
-        """The right to do `what` alone; None when another has it."""
-        return Lease.take(self._store, what, clock=self._clock, random=self._random)
+        """The right of this process to do `what` alone; None when another has it."""
+        owner = hashlib.sha256(self._name + str(os.getpid()).encode()).digest()[:16]  # a fork is another process
+        return Lease.take(self._store, what, owner=owner, clock=self._clock)
 
     def end(self, session_secret: bytes) -> Record | None:
         """End the session of this secret, readable or not; its record as it was then, where that can be told."""

@@ -40,8 +40,11 @@ class Record(msgspec.Struct, frozen=True):
         return min(self.idle_ends, self.absolute_ends)
 
     def seen(self, now: float, idle_seconds: int) -> "Record":
-        """The same record after a request at `now`; the absolute end never moves."""
-        return msgspec.structs.replace(self, last_seen=now, idle_ends=now + idle_seconds)
+        """The same record after a request at `now`; the absolute end never moves, and the idle end never comes nearer.
+
+        A clock that was put back and is right again later has cost nobody the session.
+        """
+        return msgspec.structs.replace(self, last_seen=now, idle_ends=max(self.idle_ends, now + idle_seconds))
 
     def renewed(self, token: Token) -> "Record":
         """The same record with a newer token; neither end moves."""

@@ -14,7 +14,7 @@ from doorkey.setting_stores import StoreAddress
 
 NAME = "DOORKEY_SESSION_STORE"
 CLOCK_SECONDS = 3
-"""Leases last for nine: clocks that differ by more let two machines do what one should."""
+"""Leases last for five: clocks that differ by more let two machines do what one should."""
 
 ADDRESSES = {"cluster": "redis+cluster://", "sentinel": "redis+sentinel://", "standalone": "redis://"}
 OTHER_KINDS = (

@@ -132,10 +132,10 @@ class RedisStore:
 
     def acquire_lease(self, name: bytes, owner: bytes, *, now: float, ends: float) -> bool:
         times = (repr(now), repr(ends), repr(ends + (ends - now)))
-        return bool(self._write(_key(b"lease", name), scripts.LEASE, owner.hex(), *times, _milliseconds(ends - now)))
+        return bool(self._run(_key(b"lease", name), scripts.LEASE, owner.hex(), *times, _milliseconds(ends - now)))
 
     def release_lease(self, name: bytes, owner: bytes) -> None:
-        self._write(_key(b"lease", name), scripts.RELEASE, owner.hex())
+        self._run(_key(b"lease", name), scripts.RELEASE, owner.hex())
 
     def sweep(self, now: float, *, most: int = 1000) -> int:
         return 0
@@ -208,6 +208,10 @@ class RedisStore:
                         yield bytes.fromhex(key.removeprefix(prefix).decode())
         except RedisError as error:
             raise _unavailable(error) from error
+
+    def _run(self, key: bytes, script: str, *values: Any) -> Any:
+        """What the script gives; a failover may lose its change."""
+        return self._ask(key, lambda server: server.eval(script, 1, key, *values))
 
     def _write(self, key: bytes, script: str, *values: Any) -> Any:
         """What the script gives, once a replica has its change too."""

@@ -75,11 +75,15 @@ def is_due(record: Record, now: float, *, wanted: bool = False) -> bool:
 
 @dataclass
 class _Flight:
-    """`session` once `done` is set: as it is then, None when it ended. `failure` is why it was not renewed."""
+    """`session` once `done` is set: as it is then, None when it ended. `failure` is why it was not renewed.
+
+    `goes_on`: the store can be read and not written; the session serves as it is.
+    """
 
     done: threading.Event = field(default_factory=threading.Event)
     session: OpenSession | None = None
     failure: DoorkeyError | None = None
+    goes_on: bool = False
 
     def fail(self, error: DoorkeyError) -> None:
         """Tell those who wait at once, whatever is still to be done."""
@@ -121,7 +125,7 @@ class Refresher:
         lives = not wanted and not session.record.token.is_expired(now)
         if flight is None or not self._lands(flight, WHILE_IT_LIVES if lives else WHEN_IT_ENDED):
             return session
-        if flight.failure and (wanted or isinstance(flight.failure, StoreUnavailable)):
+        if flight.failure and (wanted or (isinstance(flight.failure, StoreUnavailable) and not flight.goes_on)):
             raise flight.failure
         return flight.session
 
@@ -157,10 +161,10 @@ class Refresher:
         flight.session = session
         try:
             self._renew_alone(flight, session, provider, wanted)
-        except DoorkeyError as error:
-            flight.failure = error
+        except StoreUnavailable as error:
+            flight.failure, flight.goes_on = error, not flight.done.is_set()
         except Exception as error:
-            _as_known(error)
+            flight.failure = _as_known(error)
         finally:
             with self._guard:
                 del self._flights[session.ids.record_id]

@@ -217,3 +217,23 @@ def test_a_moved_session_is_still_listed_while_servers_have_different_first_keys
     assert store.update(replace(record, user_key=b"old key"))
     assert store.update(replace(record, version=1, user_key=b"new key"))
     assert len(store.list_by_user(b"new key")) == 1
+
+
+def test_a_store_that_can_be_read_only_locks_nobody_out(
+    here: Leaving, clock: MovedClock, stub: Any, make_app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a Redis that is full: the token cannot be renewed, and the session is there."""
+    person = Person(make_app())
+    stub.answer("/token", {"access_token": "a", "token_type": "bearer", "expires_in": 300, "refresh_token": "r"})
+    person.sign_in()
+    token = person.form_token()
+
+    def full(self: SqliteStore, *args: Any, **options: Any) -> bool:
+        raise StoreUnavailable("by a test")
+
+    monkeypatch.setattr(SqliteStore, "acquire_lease", full)
+    for later in (250, 100):
+        clock.advance(later)
+        assert person.get("/").status_code == 200
+        assert person.is_signed_in()
+    assert person.post("/account/refresh", data={"csrf_token": token}).status_code == 503
