@@ -108,9 +108,9 @@ def create_asgi(settings: Settings | None = None) -> DoorkeyAsgi:
 def _look_at_store(sessions: Sessions, settings: Settings) -> None:
     """Say what is wrong with it. Raises `SettingsError` when it is something else; one that is away may come back."""
     try:
-        sessions.check_store()
         for concern in sessions.store_concerns():
             events.log(events.STORE_CONCERN, level=logging.WARNING, store=str(settings.session_store), what=concern)
+        sessions.check_store()
     except StoreUnavailable as error:  # pages say so until it is back
         events.log(events.STORE_FAILED, level=logging.ERROR, store=str(settings.session_store), detail=error.detail)
 

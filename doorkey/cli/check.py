@@ -85,19 +85,16 @@ def _check_doorkey(settings: Settings, doorkey: Doorkey) -> Iterator[Finding]:
     secure = settings.own_url.startswith("https://")
     cookies = "Secure cookies of this host alone" if secure else "cookies without Secure, for this machine only"
     yield Finding(OK if secure else NOTE, f"People open {settings.own_url}, with {cookies}.")
-    try:
-        doorkey.sessions.check_store()
-    except StoreUnavailable as error:
-        yield Finding(FAILED, f"{error.message} ({error.detail})", "See DOORKEY_SESSION_STORE.", error)
-    else:
-        yield Finding(OK, f"Sessions can be written and read ({settings.session_store.kind}).")
-        yield from _check_store_setup(doorkey)
+    yield from _check_store(settings, doorkey)
 
 
-def _check_store_setup(doorkey: Doorkey) -> Iterator[Finding]:
+def _check_store(settings: Settings, doorkey: Doorkey) -> Iterator[Finding]:
+    """Is it the right kind of server, set up as it should be, and can it be used?"""
     try:
         for concern in doorkey.sessions.store_concerns():
             yield Finding(WARNING, concern, "See docs/sessions.md.")
+        doorkey.sessions.check_store()
+        yield Finding(OK, f"Sessions can be written and read ({settings.session_store.kind}).")
     except SettingsError as error:
         yield Finding(FAILED, "; ".join(error.problems), "See DOORKEY_SESSION_STORE.", error)
     except StoreUnavailable as error:

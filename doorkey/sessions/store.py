@@ -1,4 +1,4 @@
-"""The interface of a session store. Every implementation passes `tests/contract/test_session_store.py`.
+"""The interface of a session store. Every implementation passes `tests/contract/test_s*.py`.
 
 A store sees sealed bytes, keyed hashes and times; it can neither read a session nor log in.
 Times are seconds since the epoch and come from the caller. Every method raises

