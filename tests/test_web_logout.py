@@ -312,3 +312,10 @@ def test_who_just_opens_the_page_is_told_less(here: Leaving, una: Person) -> Non
     page = una.get("/logged-out").text
     assert "You are signed out" in page
     assert TOLD not in page
+
+
+def test_a_link_to_that_page_does_not_say_that_a_live_session_has_ended(una: Person) -> None:
+    page = una.get("/logged-out").text
+    assert "You are still signed in" in page
+    assert 'href="/logout"' in page
+    assert una.is_signed_in()

@@ -147,7 +147,8 @@ def signed_out() -> Response:
     response = Response(mimetype="text/html")
     provider = doorkey().logout_states.take(request, response, states[0]) if len(states) == 1 else ""
     label = doorkey().providers[provider].label if provider in doorkey().providers else ""
-    response.set_data(render_template("signed_out.html", provider_label=label))
+    still_in = browser_session().current is not None  # any link may lead here
+    response.set_data(render_template("signed_out.html", provider_label=label, still_in=still_in))
     return response
 
 
