@@ -79,7 +79,7 @@ def create_app(
         transport=transport,
         sessions=sessions,
         roster=Roster(store, keyring),
-        refresher=Refresher(sessions, directory, checks, transport, clock),
+        refresher=Refresher(sessions, directory, checks, transport, clock, most_waiting=max(1, settings.threads // 2)),
         transactions=Transactions(**cookies),
         posted_callbacks=PostedCallbacks(**cookies),
         logout_states=LogoutStates(**cookies),

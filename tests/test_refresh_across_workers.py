@@ -118,12 +118,13 @@ def test_when_a_machine_is_killed_while_it_asks_another_takes_over(tmp_path: Pat
     assert (len(rotating.refreshes), rotating.punished) == (2, 0)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_server_that_is_asked_to_stop_keeps_the_token_that_is_on_its_way(
-    tmp_path: Path, rotating: RotatingProvider
+    workers: int, tmp_path: Path, rotating: RotatingProvider
 ) -> None:
     """Nobody waits for that any more: the page went out with the old token, which lives."""
     rotating.members["expires_in"] = 12
-    with refresh_site(tmp_path, rotating) as site:
+    with refresh_site(tmp_path, rotating, workers=workers) as site:
         cookie = site.sign_in()
         rotating.members["expires_in"] = HOUR
         with rotating.held():

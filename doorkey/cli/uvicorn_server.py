@@ -5,6 +5,7 @@ X-Forwarded-* (Doorkey reads those itself, after it looked at the peer).
 """
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import socket
@@ -32,9 +33,19 @@ class _AnnouncingServer(uvicorn.Server):
             self._announce()
 
 
+class _Config(uvicorn.Config):
+    """Read by every worker when it starts."""
+
+    def configure_logging(self) -> None:
+        """Also: uvicorn stops gracefully and then raises SIGTERM again, which would cut off refreshes under way."""
+        super().configure_logging()
+        if multiprocessing.parent_process() is not None:
+            signal.signal(signal.SIGTERM, lambda *_: None)
+
+
 def server_config(app: Any, *, grace: int = 15, **more: Any) -> uvicorn.Config:
     """How every server of ours is; `grace` are the seconds that open requests have when it stops."""
-    return uvicorn.Config(
+    return _Config(
         app,
         loop="uvloop",
         http=BoundedHttpProtocol,
