@@ -26,7 +26,6 @@ from doorkey.oauth.provider_directory import ProviderDirectory
 from doorkey.presets import DEV_SCOPE
 from doorkey.sessions.key_file import KEY_FILE, load_or_make_key
 from doorkey.sessions.lifecycle import Sessions
-from doorkey.sessions.redis_store import RedisStore
 from doorkey.sessions.refresh import Refresher
 from doorkey.sessions.roster import Roster
 from doorkey.sessions.seal import Keyring
@@ -119,6 +118,8 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> SessionStore:
     """The store that `settings` name; nothing is opened yet."""
     address = settings.session_store
     if address.kind != "sqlite":
+        from doorkey.sessions.redis_store import RedisStore  # here, because whoever has no Redis would wait for it too
+
         return RedisStore(address, clock)
     return SqliteStore(Path(address.path) if address.path else settings.instance / "sessions.sqlite3")
 

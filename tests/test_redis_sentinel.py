@@ -160,7 +160,8 @@ def test_a_sentinel_with_a_password_of_its_own_is_asked_with_it(setup: SentinelS
             client.execute_command("ACL", "SETUSER", "asker", "on", ">of the sentinels", "~*", "+@all")
             client.execute_command("ACL", "SETUSER", "default", "off")
     assert "Authentication" in refusal(lambda: store_at(setup.url).ping()).detail
-    store_at(setup.url + "?sentinel_username=asker&sentinel_password=of%20the%20sentinels").ping()
+    store = store_at(setup.url + "?sentinel_username=asker&sentinel_password=of%20the%20sentinels")
+    until_it_works(store.ping, PATIENCE)  # a replica may be late right after its start
 
 
 def test_a_service_that_nobody_knows_is_named(setup: SentinelSetup) -> None:

@@ -104,7 +104,7 @@ def test_an_unknown_cookie_is_never_adopted(visitor: Person, store: CountingStor
     assert (response.get_json(), set_cookies(response), store.calls) == ({"active": False}, [], ["read"])
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/static/site.css", "/logged-out", "/nowhere"])
+@pytest.mark.parametrize("path", ["/healthz", "/static/site.css", "/nowhere"])
 def test_what_needs_no_session_reads_none(path: str, member: Person, store: CountingStore) -> None:
     member.get(path).close()
     assert store.calls == []
