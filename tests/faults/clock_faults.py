@@ -54,14 +54,27 @@ def jumps_with_redis(folder: Path, provider: str) -> Outcome:
 def _jumps(folder: Path, provider: str, store: str) -> Outcome:
     clock = MovableClock(folder / "time")
     settings = {"DOORKEY_SESSION_IDLE": f"{IDLE}m", **plain_oauth(provider)}
-    with experiment(folder, provider, store, command=clock.app, settings=settings) as run, run.load():
-        run.ledger.allowed.add(PENDING_ENDS)
-        for minutes in (LITTLE, 0, -LITTLE, 0, -FAR, 0):
-            clock.move_to(minutes)
-            run.wait(A_WHILE)
-            run.insist(all(member.look() for member in run.sleepers if member.standing == IN), f"all in at {minutes:+}")
-        _far_ahead(run, clock)
+    with experiment(folder, provider, store, command=clock.app, settings=settings) as run:
+        _far_behind(run, clock)
+        with run.load():
+            run.ledger.allowed.add(PENDING_ENDS)
+            for minutes in (LITTLE, 0, -LITTLE, 0):
+                clock.move_to(minutes)
+                run.wait(A_WHILE)
+                run.insist(_all_in(run), f"all in at {minutes:+}")
+            _far_ahead(run, clock)
     return run.outcome
+
+
+def _all_in(run: Experiment) -> bool:
+    return all(member.look() for member in run.sleepers if member.standing == IN)
+
+
+def _far_behind(run: Experiment, clock: MovableClock) -> None:
+    """Nobody signs in meanwhile: such a session would have been idle for too long once the clock is right."""
+    for minutes in (-FAR, 0):
+        clock.move_to(minutes)
+        run.insist(_all_in(run), f"all in at {minutes:+}")
 
 
 def _far_ahead(run: Experiment, clock: MovableClock) -> None:
