@@ -280,6 +280,7 @@ def _after(error: DoorkeyError, tried: Token, now: float) -> Callable[[Record], 
     What it says of a token that somebody has renewed meanwhile means nothing for the newer one.
     """
     words = (error.provider_error or {}).get("error", "")
+    again_at = now + BACK_OFF_SECONDS
     is_last = isinstance(error, IdTokenInvalid) or (isinstance(error, TokenRefused) and words == "invalid_grant")
 
     def change(record: Record) -> Record:
@@ -287,5 +288,4 @@ def _after(error: DoorkeyError, tried: Token, now: float) -> Callable[[Record], 
             return record
         return record.refused(error.code) if is_last else record.not_renewed(error.code, again_at=again_at)
 
-    again_at = now + BACK_OFF_SECONDS
     return change

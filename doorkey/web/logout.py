@@ -59,11 +59,12 @@ def sign_out() -> Response:
 
 def leave(current: OpenSession, *, also: Callable[[], None] = lambda: None) -> Response:
     """End the session of this browser, do what else there is to end, and go on to the provider."""
+    record = current.record
     try:
-        record = browser_session().end() or current.record  # a refresh may have renewed the token just now
+        record = browser_session().end() or record  # a refresh may have renewed the token just now
         also()
     except StoreUnavailable:  # it may have ended all the same, and nobody would know the token any more
-        _revoke_if_it_ended(current)
+        _revoke_if_it_ended(current, record.token)
         raise
     identity = record.identity
     events.log(events.LOGOUT, provider=identity.provider, user=identity.user, session=current.ids.public_id)
@@ -103,7 +104,7 @@ def _described(id: str) -> Provider | None:
         return None
 
 
-def _revoke_if_it_ended(session: OpenSession) -> None:
+def _revoke_if_it_ended(session: OpenSession, token: Token) -> None:
     """In a thread of its own, once the store answers again: whoever is told that it is away is told at once."""
     here, id = doorkey(), session.record.identity.provider
     if id not in here.providers:
@@ -114,7 +115,7 @@ def _revoke_if_it_ended(session: OpenSession) -> None:
         for _ in range(LOOKS):
             try:
                 if here.sessions.reopen(session) is None:
-                    _revoke(here, here.directory.describe(provider, max_age=inf), session.record.token)
+                    _revoke(here, here.directory.describe(provider, max_age=inf), token)
                 return
             except StoreUnavailable:
                 time.sleep(LOOK_SECONDS)

@@ -114,7 +114,11 @@ def _start_beside(work: Callable[[], None]) -> threading.Thread | None:
             _beside.release()
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="logout", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # no thread to be had
+        _beside.release()
+        return None
     return thread
 
 
@@ -124,7 +128,7 @@ def _carry_out(here: Doorkey, provider: Provider, token: str) -> None:
     A token whose work was begun and not done, because the store went away, may come again.
     """
     found = read_logout_token(provider, token, here.checks, Trace())
-    _meant(here, provider, found)
+    _meant(here, provider, found)  # a refused token is not spent; who is ended is looked up once sign-ins can see it
     seconds = int(found.over - here.clock())
     name = f"{provider.id} {found.jti}"
     is_first = here.sessions.spend(f"logout begun {name}", seconds=seconds)
