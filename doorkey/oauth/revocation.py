@@ -4,8 +4,11 @@ Called by web/logout.py after the session has ended here (what the provider answ
 tried by provider_probes.py.
 """
 
+import logging
+
+from doorkey import events
 from doorkey.clock import Clock
-from doorkey.errors import ProviderError
+from doorkey.errors import DoorkeyError, ProviderError
 from doorkey.oauth.client_auth import ClientProof
 from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
@@ -31,3 +34,17 @@ def revoke(provider: Provider, token: Token, *, transport: Transport, clock: Clo
     if response.status_code != 200:
         raise ProviderError(f"status {response.status_code}", step=STEP)
     return True
+
+
+def take_back(provider: Provider, token: Token, *, transport: Transport, clock: Clock) -> None:
+    """As `revoke()`, for those whom a failure stops from nothing: what comes of it goes to the log."""
+    try:
+        if revoke(provider, token, transport=transport, clock=clock):
+            events.log(events.TOKEN_REVOKED, provider=provider.id)
+    except DoorkeyError as error:
+        note_failure(provider.id, error)
+
+
+def note_failure(provider: str, error: DoorkeyError) -> None:
+    told = {"provider": provider, "code": error.code, "detail": error.detail}
+    events.log(events.REVOCATION_FAILED, level=logging.WARNING, error=None, **told)

@@ -27,7 +27,7 @@ from doorkey.oauth.flow import Checks, renew
 from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.provider_directory import ProviderDirectory
-from doorkey.oauth.revocation import revoke
+from doorkey.oauth.revocation import take_back
 from doorkey.oauth.token import Token
 from doorkey.oauth.trace import Trace
 from doorkey.sessions.lifecycle import OpenSession, Sessions
@@ -228,7 +228,7 @@ class Refresher:
         flight.session = kept
         if kept is None:
             flight.done.set()
-            self._take_back(provider, newer)
+            take_back(provider, newer, transport=self._transport, clock=self._clock)
 
     def _replace(self, flight: _Flight, session: OpenSession, change: Callable[[Record], Record]) -> OpenSession | None:
         """As `Sessions.replace()`, again and again while the store is away; whoever waits is told at once."""
@@ -243,15 +243,6 @@ class Refresher:
                     events.log(events.REFRESH_FAILED, level=logging.ERROR, error=None, **told)
                     raise
             time.sleep(AGAIN_SECONDS)
-
-    def _take_back(self, provider: Provider, token: Token) -> None:
-        """The session ended while the provider was asked: nobody may have the newer token."""
-        try:
-            if revoke(provider, token, transport=self._transport, clock=self._clock):
-                events.log(events.TOKEN_REVOKED, provider=provider.id)
-        except DoorkeyError as error:
-            told = {"provider": provider.id, "code": error.code, "detail": error.detail}
-            events.log(events.REVOCATION_FAILED, level=logging.WARNING, error=None, **told)
 
 
 def _as_known(error: Exception) -> DoorkeyError:

@@ -7,7 +7,6 @@ provider_logout.py's.
 """
 
 import contextvars
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -19,12 +18,12 @@ from doorkey import events
 from doorkey.base64url import encode
 from doorkey.errors import DoorkeyError, StoreUnavailable
 from doorkey.oauth.provider import Provider
-from doorkey.oauth.revocation import revoke
+from doorkey.oauth.revocation import note_failure, take_back
 from doorkey.oauth.rp_logout import end_session_url
 from doorkey.oauth.token import Token
 from doorkey.sessions.lifecycle import OpenSession
 from doorkey.sessions.record import Record
-from doorkey.web.runtime import Doorkey, doorkey, public_url
+from doorkey.web.runtime import doorkey, public_url
 from doorkey.web.security import may_leave_to_provider, redirect_to, refuse_forged_form
 from doorkey.web.session_interface import browser_session
 
@@ -84,7 +83,7 @@ def leave_provider(response: Response, record: Record) -> None:
     provider = _described(record.identity.provider)
     if provider is None:
         return
-    _revoke(doorkey(), provider, record.token)
+    take_back(provider, record.token, transport=doorkey().transport, clock=doorkey().clock)
     state = encode(doorkey().random(16))
     return_to = provider.post_logout_redirect_uri or f"{public_url()}/logged-out"
     url = end_session_url(provider, id_token=record.token.id_token or "", state=state, return_to=return_to)
@@ -100,7 +99,7 @@ def _described(id: str) -> Provider | None:
     try:
         return doorkey().directory.describe(doorkey().provider(id), max_age=inf)
     except DoorkeyError as error:
-        _note_failure(id, error)
+        note_failure(id, error)
         return None
 
 
@@ -115,30 +114,17 @@ def _revoke_if_it_ended(session: OpenSession, token: Token) -> None:
         for _ in range(LOOKS):
             try:
                 if here.sessions.reopen(session) is None:
-                    _revoke(here, here.directory.describe(provider, max_age=inf), token)
+                    described = here.directory.describe(provider, max_age=inf)
+                    take_back(described, token, transport=here.transport, clock=here.clock)
                 return
             except StoreUnavailable:
                 time.sleep(LOOK_SECONDS)
             except DoorkeyError as error:
-                _note_failure(id, error)
+                note_failure(id, error)
                 return
 
     run = contextvars.copy_context().run
     threading.Thread(target=run, args=(look,), name="revocation", daemon=True).start()
-
-
-def _revoke(here: Doorkey, provider: Provider, token: Token) -> None:
-    """Where the provider offers that; a failure is noted."""
-    try:
-        if revoke(provider, token, transport=here.transport, clock=here.clock):
-            events.log(events.TOKEN_REVOKED, provider=provider.id)
-    except DoorkeyError as error:
-        _note_failure(provider.id, error)
-
-
-def _note_failure(provider: str, error: DoorkeyError) -> None:
-    told = {"provider": provider, "code": error.code, "detail": error.detail}
-    events.log(events.REVOCATION_FAILED, level=logging.WARNING, error=None, **told)
 
 
 @bp.get("/logged-out")
