@@ -6,6 +6,7 @@
     │   ├── StateMismatch  LoginAlreadyUsed  CallbackMalformed  IssuerMismatch
     ├── RequestRefused                       this request, for reasons of its own
     │   ├── ForeignHost  UnknownProvider  ForgedRequest  TooManyRequests  LogoutTokenInvalid  SessionOver
+    │   ├── LoginRequired  BearerInvalid  NotAllowed  UntrustedProxy  GateMisconfigured  AcceptInvalid
     ├── ProviderError                        the other party
     │   ├── AccessDenied                     403, it (or the person) said no
     │   ├── AuthorizationRefused  PushedRequestRefused             502
@@ -137,6 +138,45 @@ class SessionOver(RequestRefused):
     message = "The provider signed you out while you were signing in."
     hint = "Sign in again."
     rfc = "OpenID Connect Back-Channel Logout 1.0 section 2.7"
+
+
+class LoginRequired(RequestRefused):
+    code = "login_required"
+    status = 401
+    message = "This needs somebody who is signed in."
+    hint = "Open it in a browser, or send a bearer token that is accepted here."
+
+
+class BearerInvalid(LoginRequired):
+    code = "invalid_token"
+    message = "The bearer token is not accepted here: it is unknown, over, or made for somebody else."
+    rfc = "RFC 6750 section 3.1"
+
+
+class NotAllowed(RequestRefused):
+    code = "not_allowed"
+    status = 403
+    message = "You are signed in, and may not open this."
+    hint = "Ask whoever runs this service, or sign in with another account."
+
+
+class UntrustedProxy(RequestRefused):
+    code = "untrusted_proxy"
+    status = 403
+    message = "Only a reverse proxy that Doorkey trusts may ask this."
+    hint = "Add the proxy's address to DOORKEY_TRUSTED_PROXIES, or let it send DOORKEY_PROXY_SECRET."
+
+
+class GateMisconfigured(RequestRefused):
+    code = "bad_gateway_config"
+    message = "The reverse proxy did not say clearly what was asked for."
+    hint = "Compare its configuration with what doorkey proxy-config prints."
+
+
+class AcceptInvalid(RequestRefused):
+    code = "accept_invalid"
+    message = "This link was used already, or is too old."
+    hint = "Open the page again that you wanted to see."
 
 
 class UnknownProvider(RequestRefused):

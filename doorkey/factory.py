@@ -19,6 +19,10 @@ from doorkey.devprovider.realm import DevProvider
 from doorkey.devprovider.users import Client, own_client
 from doorkey.devprovider.users_file import UsersFile, UsersFileError, read_users_file
 from doorkey.errors import SettingsError, StoreUnavailable
+from doorkey.gate.asgi import GateAsgi
+from doorkey.gate.lifespan import GateLifespan
+from doorkey.gate.parts import GateParts, gate_parts
+from doorkey.gate.wsgi import GateWsgi
 from doorkey.oauth.flow import Checks
 from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
@@ -32,8 +36,9 @@ from doorkey.sessions.seal import Keyring
 from doorkey.sessions.sqlite_store import SqliteStore
 from doorkey.sessions.store import SessionStore
 from doorkey.settings import Settings, provider_settings
-from doorkey.web import account, login, logout, my_sessions, ops, problems, provider_logout, security
+from doorkey.web import account, gate_pages, login, logout, my_sessions, ops, problems, provider_logout, security
 from doorkey.web.asgi import DoorkeyAsgi
+from doorkey.web.login_circles import Circles
 from doorkey.web.logout_states import LogoutStates
 from doorkey.web.mount import mount
 from doorkey.web.posted_callbacks import PostedCallbacks
@@ -70,6 +75,18 @@ def create_app(
     transport = transport or _transport(settings, adapters)
     directory = _directory(settings, providers, transport, clock)
     checks = Checks(directory.keys, clock, settings.clock_leeway)
+    refresher = Refresher(sessions, directory, checks, transport, clock, most_waiting=max(1, settings.threads // 2))
+    gate = gate_parts(
+        settings,
+        store=store,
+        keyring=keyring,
+        sessions=sessions,
+        refresher=refresher,
+        directory=directory,
+        readers=list,
+        clock=clock,
+        random=random,
+    )
     cookies: dict[str, Any] = {"keyring": keyring, "secure": secure, "clock": clock}
     app.extensions["doorkey"] = Doorkey(
         settings=settings,
@@ -78,10 +95,12 @@ def create_app(
         transport=transport,
         sessions=sessions,
         roster=Roster(store, keyring),
-        refresher=Refresher(sessions, directory, checks, transport, clock, most_waiting=max(1, settings.threads // 2)),
+        refresher=refresher,
         transactions=Transactions(**cookies),
         posted_callbacks=PostedCallbacks(**cookies),
         logout_states=LogoutStates(**cookies),
+        gate=gate,
+        circles=Circles(**cookies),
         rate_limit=RateLimit(settings.rate_limit, clock),
         clock=clock,
         random=random,
@@ -90,8 +109,9 @@ def create_app(
 
     security.init_app(app)
     problems.init_app(app)
-    for blueprint in (account.bp, my_sessions.bp, login.bp, logout.bp, provider_logout.bp, ops.bp):
+    for blueprint in (account.bp, my_sessions.bp, login.bp, logout.bp, provider_logout.bp, gate_pages.bp, ops.bp):
         app.register_blueprint(blueprint)
+    app.wsgi_app = GateWsgi(app.wsgi_app, gate.checkpoint)  # type: ignore[method-assign]
     return app
 
 
@@ -101,7 +121,10 @@ def create_asgi(settings: Settings | None = None) -> DoorkeyAsgi:
     configure_logging(settings)
     app = create_app(settings)
     _look_at_store(app.extensions["doorkey"].sessions, settings)
-    return DoorkeyAsgi(app, threads=settings.threads)
+    parts: GateParts = app.extensions["doorkey"].gate
+    gate = GateAsgi(parts.checkpoint)
+    lifespan = GateLifespan(gate, parts.policy, settings.fastcgi)
+    return DoorkeyAsgi(app, gate, lifespan, threads=settings.threads)
 
 
 def _look_at_store(sessions: Sessions, settings: Settings) -> None:

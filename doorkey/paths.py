@@ -1,4 +1,4 @@
-"""Files and folders: where templates and static files are, and how a private folder is made."""
+"""Files and folders: where templates, static files and configurations of proxies are, and how a private folder is made."""
 
 import functools
 import hashlib
@@ -15,6 +15,7 @@ def _find(name: str) -> Path:
 # Beside the package in a checkout, inside it once installed.
 TEMPLATES = _find("templates")
 STATIC = _find("static")
+DEPLOY = _find("deploy")
 
 
 @functools.cache

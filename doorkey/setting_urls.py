@@ -143,6 +143,24 @@ def host_patterns(value: str) -> tuple[str, ...]:
     return patterns
 
 
+def authority_patterns(value: str) -> tuple[str, ...]:
+    """Host patterns, each perhaps with a port; without one the default ports are meant."""
+    for item in items(value):
+        port = item.rpartition(":")[2] if ":" in item else ""
+        host_patterns(item.removesuffix(":" + port) if port else item)
+        if port and (not re.fullmatch("[1-9][0-9]{0,4}", port, re.ASCII) or int(port) > 65535 or port in ("80", "443")):
+            raise ValueError(f"{item!r} has no such port (leave out 80 and 443)")
+    return tuple(item.lower() for item in items(value))
+
+
+def listen_address(value: str) -> str:
+    """Host and port to listen on; "" for nowhere."""
+    host, _, port = value.rpartition(":")
+    if value and not (host and re.fullmatch("[1-9][0-9]{0,4}", port, re.ASCII) and int(port) < 65536):
+        raise ValueError("must be an address and a port such as 127.0.0.1:9001")
+    return value
+
+
 def proxy_url(value: str) -> str:
     if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
         raise ValueError("must be a URL such as http://proxy.example.com:3128")

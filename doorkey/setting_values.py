@@ -156,6 +156,26 @@ def signing_algs(value: str) -> tuple[str, ...]:
     return names
 
 
+def asymmetric_algs(value: str) -> tuple[str, ...]:
+    names = signing_algs(value)
+    if not names or any(name.startswith("HS") for name in names):
+        raise ValueError("must name signatures by a private key, such as RS256")
+    return names
+
+
+def provider_id_or_none(value: str) -> str:
+    ids = provider_ids(value)
+    if len(ids) > 1:
+        raise ValueError("must be one id of DOORKEY_PROVIDERS")
+    return ids[0] if ids else ""
+
+
+def proxy_secret(value: str) -> Secret:
+    if value and (not re.fullmatch(r"[\x21-\x7e]{32,}", value) or len(set(value)) < 8):
+        raise ValueError("must be at least 32 random characters, none of them a space")
+    return Secret(value)
+
+
 def private_keys(value: str) -> Secret:
     """One or more PEM blocks without password: RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519."""
     blocks = [block.group(0) for block in PEM_BLOCK.finditer(value)]

@@ -10,6 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "doorkey"
 WORDS = (
     "settings",
+    "setting_tables",
+    "setting_rules",
     "setting_values",
     "setting_urls",
     "setting_stores",
@@ -21,7 +23,7 @@ WORDS = (
     "http_headers",
     "base64url",
 )
-ORDER = ("words", "oauth", "sessions", "web", "factory", "cli", "testing", "pytest_plugin")
+ORDER = ("words", "oauth", "sessions", "gate", "web", "factory", "cli", "testing", "pytest_plugin")
 """Each layer may import itself and those before it."""
 
 ASIDE = {"devprovider": ("words",)}

@@ -11,6 +11,11 @@ COMMANDS = {
     "check": ("check", "Try everything that a sign-in needs at the providers, and say what is wrong."),
     "sessions": ("session_commands", "List the sessions in the store, and end them."),
     "keys": ("key_commands", "Make a new server key."),
+    "explain": ("explain", "Say which rule of the policy decides about a request, and why."),
+    "policy": ("policy_commands", "Check the policy file."),
+    "gate-token": ("gate_token_commands", "Make, list and revoke tokens of API clients."),
+    "proxy-config": ("proxy_config", "Print the configuration of a reverse proxy."),
+    "import-oauth2-proxy": ("import_oauth2_proxy", "Turn a configuration of oauth2-proxy into Doorkey's."),
     "dev-provider": ("dev_provider", "Run the development provider alone, for any OAuth client."),
 }
 

@@ -33,6 +33,16 @@ class _AnnouncingServer(uvicorn.Server):
             self._announce()
 
 
+class _Workers(Multiprocess):
+    """SIGHUP is for the workers, who read the policy again; nobody is replaced, so no request is lost."""
+
+    def handle_hup(self) -> None:
+        for process in self.processes:
+            if process.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGHUP)
+
+
 class _Config(uvicorn.Config):
     """Read by every worker when it starts."""
 
@@ -41,16 +51,17 @@ class _Config(uvicorn.Config):
         super().configure_logging()
         if multiprocessing.parent_process() is not None:
             signal.signal(signal.SIGTERM, lambda *_: None)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until gate/lifespan.py listens to it
 
 
-def server_config(app: Any, *, grace: int = 15, **more: Any) -> uvicorn.Config:
+def server_config(app: Any, *, grace: int = 15, lifespan: str = "off", **more: Any) -> uvicorn.Config:
     """How every server of ours is; `grace` are the seconds that open requests have when it stops."""
     return _Config(
         app,
         loop="uvloop",
         http=BoundedHttpProtocol,
         ws="none",
-        lifespan="off",
+        lifespan=lifespan,  # type: ignore[arg-type]
         log_config=None,
         access_log=False,
         server_header=False,
@@ -63,17 +74,19 @@ def server_config(app: Any, *, grace: int = 15, **more: Any) -> uvicorn.Config:
 
 def run(app: Any, *, host: str, port: int, announce: Callable[[], None], workers: int = 1) -> None:
     """Serve until stopped. `app` is an ASGI app, or an import string of a factory with several `workers`."""
-    config = server_config(app, host=host, port=port, workers=workers, factory=isinstance(app, str))
+    factory = isinstance(app, str)
+    config = server_config(app, host=host, port=port, workers=workers, factory=factory, lifespan="auto")
     _check_port(host, port)
     if workers > 1:
         listening = config.bind_socket()
         listening.listen(config.backlog)  # from here on nobody is refused, only kept waiting for the workers
         announce()
-        Multiprocess(config, sockets=[listening]).run()
+        _Workers(config, sockets=[listening]).run()
         return
     server = _AnnouncingServer(config, announce)
     # uvicorn stops gracefully and then raises the signal again; stopping when asked is not a failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until gate/lifespan.py listens to it
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

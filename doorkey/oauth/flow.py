@@ -49,7 +49,10 @@ Params = Callable[[str], Sequence[str]]
 
 
 class Transaction(msgspec.Struct, frozen=True, array_like=True):
-    """What must come back with the code. Lives only in the browser, sealed; 32 random bytes each."""
+    """What must come back with the code. Lives only in the browser, sealed; 32 random bytes each.
+
+    `gate`: what the gate wants to know again after the sign-in; nothing else reads it.
+    """
 
     provider: str
     verifier: bytes
@@ -58,6 +61,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True):
     scope: tuple[str, ...]
     return_to: str
     began_at: float
+    gate: bytes = b""
 
     def is_live(self, now: float) -> bool:
         return self.began_at - 60 <= now < self.began_at + LOGIN_SECONDS
@@ -116,6 +120,7 @@ def begin(
     clock: Clock,
     random: RandomBytes,
     hints: Mapping[str, str] | None = None,
+    gate: bytes = b"",
 ) -> Begun:
     """A fresh state, verifier and nonce, and the authorization URL that carries them or stands for them.
 
@@ -131,6 +136,7 @@ def begin(
         scope=provider.scope,
         return_to=return_to,
         began_at=clock(),
+        gate=gate,
     )
     url = authorization_url(
         provider,

@@ -12,14 +12,17 @@ from urllib.parse import quote, unquote
 LONGEST = 2048
 _ABSOLUTE = re.compile(r"(https?)://([a-z0-9.-]+)(?::([0-9]{1,5}))?([/?#].*)?", re.IGNORECASE | re.ASCII | re.DOTALL)
 _REFUSED = re.compile(r"[\x00-\x20\x7f\\]")
-_OWN_STEPS = ("/login", "/logout", "/logged-out", "/callback", "/oauth", "/check")
+_OWN_STEPS = (
+    *("/login", "/logout", "/logged-out", "/callback", "/oauth", "/oauth2"),
+    *("/check", "/denied", "/form-not-sent", "/.doorkey"),
+)
 """Paths that are steps of signing in or out: coming back to one would loop or undo the sign-in."""
 
 
 def safe_return_target(raw: str, *, own_origin: str, allowed_hosts: Iterable[str]) -> str | None:
     """`raw` as a local path or an absolute https URL that is safe to send a browser to, else None.
 
-    `allowed_hosts` are exact host names or `*.suffix` (one or more labels before the suffix).
+    `allowed_hosts` are exact host names or `*.suffix` (one or more labels before the suffix), each perhaps with a port.
     """
     if len(raw) > LONGEST or _REFUSED.search(raw) or not raw.isprintable():
         return None
@@ -32,15 +35,17 @@ def safe_return_target(raw: str, *, own_origin: str, allowed_hosts: Iterable[str
     rest = rest if rest.startswith("/") else "/" + rest
     if f"{scheme}://{host}" + (f":{port}" if port else "") == own_origin:
         return _local(rest)
-    if scheme != "https" or port not in (None, "443") or not host_matches(host, allowed_hosts):
+    authority = host if port in (None, "443") else f"{host}:{port}"
+    if scheme != "https" or not host_matches(authority, allowed_hosts):
         return None
     path = _local(rest, steps=())
-    return f"https://{host}{path}" if path else None
+    return f"https://{authority}{path}" if path else None
 
 
 def host_matches(host: str, allowed_hosts: Iterable[str]) -> bool:
-    """Whether `host` (lower case, no port) is one of the names or under one of the `*.suffix`es."""
-    if host.startswith(".") or host.endswith(".") or ".." in host:
+    """Whether `host` (lower case) is one of the names or under one of the `*.suffix`es, with the same port or none."""
+    name = host.partition(":")[0]
+    if name.startswith(".") or name.endswith(".") or ".." in name:
         return False
     return any(host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern for pattern in allowed_hosts)
 

@@ -17,7 +17,7 @@ from doorkey.base64url import decode, encode
 
 @dataclass(frozen=True, repr=False)
 class SessionIds:
-    """Made from a session secret; `session_secret` must never be stored or logged."""
+    """Made from a session secret, or (then without one) from a gate secret; neither may ever be stored or logged."""
 
     session_secret: bytes
     gate_secret: bytes
@@ -28,9 +28,16 @@ class SessionIds:
         gate_secret = hmac.digest(session_secret, b"doorkey gate", "sha256")
         return cls(session_secret, gate_secret, hashlib.sha256(gate_secret).digest())
 
+    @classmethod
+    def of_gate(cls, gate_secret: bytes) -> "SessionIds":
+        """What the gate knows: enough to open the record, and nothing for forms and pages."""
+        return cls(b"", gate_secret, hashlib.sha256(gate_secret).digest())
+
     @property
     def csrf_token(self) -> str:
         """Proof that a form came from a page that this session was given."""
+        if not self.session_secret:
+            raise ValueError("a gate secret opens no form")
         return encode(hmac.digest(self.session_secret, b"doorkey form", "sha256"))
 
     @property

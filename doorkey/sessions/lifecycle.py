@@ -78,6 +78,10 @@ class Sessions:
         """The live session of this secret; None when there is none, or it ended, or cannot be read."""
         return self._open(SessionIds.of(session_secret))
 
+    def open_at_gate(self, gate_secret: bytes) -> OpenSession | None:
+        """As `open()`, by the secret of the domain cookie: for the gate alone."""
+        return self._open(SessionIds.of_gate(gate_secret))
+
     def reopen(self, session: OpenSession) -> OpenSession | None:
         """The session as it is now; None when it ended meanwhile."""
         return self._open(session.ids)
@@ -98,15 +102,18 @@ class Sessions:
         content = self._keyring.open(stored.sealed, purpose=PURPOSE, bound_to=ids.record_id, secret=ids.gate_secret)
         return Record.from_bytes(content) if content is not None else None
 
-    def touch(self, session: OpenSession) -> None:
+    def touch(self, session: OpenSession, *, at_gate: bool = False) -> None:
         """Note that the session was used, at most once a minute (more often when it may idle for minutes only).
+
+        `at_gate`: the gate let it through; that is noted at most as often.
 
         When another request changed or ended the session meanwhile nothing is written, which is right.
         A last-seen that lies ahead was written before the clock was put back.
         """
-        now = self._clock()
-        if not 0 <= now - session.record.last_seen < min(TOUCH_SECONDS, self._idle / 10):
-            record = session.record.seen(now, self._idle)
+        now, record = self._clock(), session.record
+        noted = min(record.last_seen, record.gate_seen) if at_gate else record.last_seen
+        if not 0 <= now - noted < min(TOUCH_SECONDS, self._idle / 10):
+            record = record.seen(now, self._idle, at_gate=at_gate)
             self._store.update(self._stored(session.ids, record, session.version))
 
     def replace(self, session: OpenSession, change: Callable[[Record], Record]) -> OpenSession | None:

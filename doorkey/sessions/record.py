@@ -16,6 +16,7 @@ TOUCH_SECONDS = 60
 class Record(msgspec.Struct, frozen=True):
     """All times are seconds since the epoch. `provider_sid` is the provider's name of its own session.
 
+    `gate_seen` is when the gate last let the session through, 0 for never.
     `refresh_after` is when the token may be renewed again; `refresh_error` the code of what went wrong last time.
     """
 
@@ -30,6 +31,7 @@ class Record(msgspec.Struct, frozen=True):
     provider_sid: str = ""
     refresh_after: float = 0.0
     refresh_error: str = ""
+    gate_seen: float = 0.0
 
     def is_live(self, now: float) -> bool:
         return now < self.ends
@@ -39,12 +41,14 @@ class Record(msgspec.Struct, frozen=True):
         """When the session is over unless it is used before."""
         return min(self.idle_ends, self.absolute_ends)
 
-    def seen(self, now: float, idle_seconds: int) -> "Record":
+    def seen(self, now: float, idle_seconds: int, *, at_gate: bool = False) -> "Record":
         """The same record after a request at `now`; the absolute end never moves, and the idle end never comes nearer.
 
         A clock that was put back and is right again later has cost nobody the session.
         """
-        return msgspec.structs.replace(self, last_seen=now, idle_ends=max(self.idle_ends, now + idle_seconds))
+        idle_ends = max(self.idle_ends, now + idle_seconds)
+        gate_seen = now if at_gate else self.gate_seen
+        return msgspec.structs.replace(self, last_seen=now, idle_ends=idle_ends, gate_seen=gate_seen)
 
     def renewed(self, token: Token) -> "Record":
         """The same record with a newer token; neither end moves."""

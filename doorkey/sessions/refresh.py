@@ -1,6 +1,7 @@
 """Renewing the token of a session: once, whoever needs it and on however many machines (RFC 6749 section 6).
 
     fresh()     the session with a token that lives, as far as that can be had in time
+    nudge()     begins that, and waits for nothing
 
 A token is due when less than a minute is left. One flight at a time renews it in a thread of its own: it takes the
 lease of the session, reads the record again, asks the provider, and puts the newer token into the record that is
@@ -8,7 +9,7 @@ there by then. Requests of the same process wait for the flight (a second while 
 others for the lease. A session that ended meanwhile stays ended, and the newer token is revoked. A process that is
 asked to stop lets its flights land: a newer token that nobody keeps would be the end of the renewals.
 
-Called by web/fresh_session.py; calls oauth/flow.py and lifecycle.py.
+Called by web/fresh_session.py and gate/checkpoint.py; calls oauth/flow.py and lifecycle.py.
 """
 
 import contextlib
@@ -113,17 +114,24 @@ class Refresher:
         self._guard = threading.Lock()
         self._seats = threading.Semaphore(most_waiting)
 
-    def fresh(self, session: OpenSession, provider: Provider, *, wanted: bool = False) -> OpenSession | None:
+    def nudge(self, session: OpenSession, provider: Provider) -> None:
+        """See to it that the token is renewed when that is due."""
+        if is_due(session.record, self._clock()):
+            self._board(session, provider, wanted=False)
+
+    def fresh(
+        self, session: OpenSession, provider: Provider, *, wanted: bool = False, patience: float = WHEN_IT_ENDED
+    ) -> OpenSession | None:
         """`session`, renewed when that is due (or `wanted`) and works; None when it ended meanwhile.
 
-        Raises `StoreUnavailable`, and with `wanted` what the provider failed with.
+        Waits `patience` seconds at most. Raises `StoreUnavailable`, and with `wanted` what the provider failed with.
         """
         now = self._clock()
         if not is_due(session.record, now, wanted=wanted):
             return session
         flight = self._board(session, provider, wanted)
         lives = not wanted and not session.record.token.is_expired(now)
-        if flight is None or not self._lands(flight, WHILE_IT_LIVES if lives else WHEN_IT_ENDED):
+        if flight is None or not self._lands(flight, min(patience, WHILE_IT_LIVES) if lives else patience):
             return session
         if flight.failure and (wanted or (isinstance(flight.failure, StoreUnavailable) and not flight.goes_on)):
             raise flight.failure

@@ -13,6 +13,9 @@ from doorkey.sessions.seal import Keyring
 from doorkey.sessions.store import SessionStore, StoredRecord
 from doorkey.sessions.summary import Summary
 
+GATE_TOKENS = "gate tokens"
+"""Kept beside the sessions (gate/gate_tokens.py), under this name in place of a user."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -57,7 +60,8 @@ class Roster:
         return self._found(self._store.list_by_sid(key) for key in self._sid_keys(provider, sid))
 
     def all(self) -> Iterator[Entry]:
-        return map(self._entry, self._store.all())
+        others = set(self._keyring.index_keys(GATE_TOKENS))
+        return (self._entry(stored) for stored in self._store.all() if stored.user_key not in others)
 
     def end(self, entry: Entry) -> bool:
         """Whether it was still there."""

@@ -46,6 +46,10 @@ class Keyring:
         except InvalidTag:
             return None
 
+    def derived(self, purpose: str) -> list[bytes]:
+        """32 secret bytes for `purpose` from every key, the first one first."""
+        return [_derive(key, purpose, b"") for key in self._keys.values()]
+
     def index_key(self, *parts: str) -> bytes:
         """A keyed hash under the first key, for looking things up without storing them in clear."""
         return self.index_keys(*parts)[0]

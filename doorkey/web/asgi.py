@@ -17,6 +17,8 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask
 
 from doorkey import events
+from doorkey.gate.asgi import GateAsgi
+from doorkey.gate.lifespan import GateLifespan
 from doorkey.http_headers import security_headers
 
 Message = MutableMapping[str, Any]
@@ -44,15 +46,25 @@ TOO_LARGE = (413, "too_large", "The request is too large.")
 
 
 class DoorkeyAsgi:
-    """`flask` is the part that any WSGI server can run on its own."""
+    """`flask` is the part that any WSGI server can run on its own; `gate` answers what reverse proxies ask."""
 
-    def __init__(self, flask: Flask, *, threads: int):
+    def __init__(
+        self, flask: Flask, gate: GateAsgi | None = None, lifespan: GateLifespan | None = None, *, threads: int
+    ):
         self.flask = flask
+        self._gate = gate
+        self._lifespan = lifespan
         self._pages = WSGIMiddleware(cast(Any, flask), workers=threads)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
         if scope["type"] != "http":
             await self._pages(cast(Any, scope), cast(Any, receive), cast(Any, send))
+            return
+        if self._gate and self._gate.takes(scope):
+            await self._gate(scope, receive, send)
             return
         if scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):
             await _answer(send, 200, b"ok\n")  # here, because all threads may be waiting for a provider
@@ -66,6 +78,21 @@ class DoorkeyAsgi:
             await _refuse(send, scope, Refused(408, "too_slow", "The request did not arrive in time."))
         else:
             await self._pages(cast(Any, _for_wsgi(scope, body)), cast(Any, _replay(body)), cast(Any, send))
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Start and stop with the server (the lifespan protocol of ASGI)."""
+        await receive()
+        try:
+            if self._lifespan:
+                await self._lifespan.start()
+        except OSError as error:
+            await send({"type": "lifespan.startup.failed", "message": f"DOORKEY_FASTCGI: {error.strerror or error}"})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if self._lifespan:
+            await self._lifespan.stop()
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 def _check(scope: Message) -> None:

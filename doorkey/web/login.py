@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlencode
 
+import msgspec
 from flask import Blueprint, Response, after_this_request, make_response, render_template, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from doorkey import events
 from doorkey.errors import DoorkeyError, LoginAlreadyUsed, SessionOver, StateMismatch, UnknownProvider
+from doorkey.gate.tickets import Ticket
 from doorkey.oauth.flow import (
     LOGIN_SECONDS,
     Params,
@@ -29,6 +31,7 @@ from doorkey.oauth.provider import Provider
 from doorkey.oauth.return_target import safe_return_target
 from doorkey.oauth.trace import Trace
 from doorkey.setting_urls import LONGEST_URL
+from doorkey.web import gate_return
 from doorkey.web.device_label import device_label
 from doorkey.web.posted_callbacks import PARAMETER
 from doorkey.web.provider_logout import logged_out
@@ -50,10 +53,15 @@ def start() -> Response:
     if request.method == "HEAD":
         return Response(status=204)
     _limit("login")
+    ticket = gate_return.asked_ticket()
+    back = gate_return.shortcut(ticket) if ticket else None
+    if back:
+        return back
     return_to = _return_target(request.args.getlist("next") or request.args.getlist("target_link_uri"))
-    provider = _chosen_provider()
+    provider = _chosen_provider(ticket.provider if ticket else "")
     if provider is None:
-        return make_response(render_template("sign_in.html", providers=provider_buttons(return_to)))
+        rt = request.args["rt"] if ticket else ""
+        return make_response(render_template("sign_in.html", providers=provider_buttons(return_to, rt=rt)))
     trace = Trace()
     with _failures_logged(provider, trace):
         begun = begin(
@@ -65,6 +73,7 @@ def start() -> Response:
             clock=doorkey().clock,
             random=doorkey().random,
             hints=_hints(),
+            gate=msgspec.msgpack.encode(ticket) if ticket else b"",
         )
     response = redirect_to(begun.url, 302)
     doorkey().transactions.remember(request, response, begun)
@@ -79,9 +88,14 @@ def start_elsewhere() -> Response:
     return redirect_to(f"{public_url()}/login?{urlencode(given)}")
 
 
-def _chosen_provider() -> Provider | None:
-    """By id, or by its issuer, as sign-ins that begin elsewhere name it; None when the person has to choose."""
+def _chosen_provider(demanded: str) -> Provider | None:
+    """The one that the gate demands; else by id, or by issuer, as sign-ins that begin elsewhere name it.
+
+    None when the person has to choose.
+    """
     providers, issuer = doorkey().providers, request.args.get("iss")
+    if demanded in providers:
+        return doorkey().provider(demanded)
     if issuer is not None and "provider" not in request.args:
         found = [id for id in providers if doorkey().provider(id).issuer == issuer]
         if not issuer or not found:
@@ -115,7 +129,18 @@ def callback(provider_id: str) -> Response:
         check=lambda: _refuse_if_over(provider, signed_in.sid),
     )
     events.log(events.LOGIN_OK, provider=provider.id, user=signed_in.identity.user, address=visitor_address())
-    return redirect_to(_checked_again(transaction.return_to))
+    return _sent_back(transaction)
+
+
+def _sent_back(transaction: Transaction) -> Response:
+    """To where the gate, or a link, wanted the person to come back to."""
+    current = browser_session().current
+    if not transaction.gate or current is None:
+        return redirect_to(_checked_again(transaction.return_to))
+    ticket = msgspec.msgpack.decode(transaction.gate, type=Ticket)
+    response = redirect_to(gate_return.back_to(ticket, current.ids))
+    doorkey().circles.count(request, response, ticket)
+    return response
 
 
 def _refuse_if_over(provider: Provider, sid: str) -> None:

@@ -47,7 +47,7 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) ->
     """Who asks: the peer, or, when the peer is a trusted proxy, the last address that no trusted proxy has."""
     hops = [hop.strip() for hop in forwarded_for.split(",")] if forwarded_for else []
     address = peer
-    while hops and _is_in(address, trusted):
+    while hops and is_in(address, trusted):
         address = hops.pop()
     return address
 
@@ -62,7 +62,7 @@ def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
     return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
-def _is_in(address: str, networks: Sequence[Network]) -> bool:
+def is_in(address: str, networks: Sequence[Network]) -> bool:
     parsed = _parse(address)
     return parsed is not None and any(parsed in network for network in networks)
 

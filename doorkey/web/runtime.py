@@ -9,6 +9,7 @@ from flask import current_app, request
 
 from doorkey.clock import Clock, RandomBytes
 from doorkey.errors import UnknownProvider
+from doorkey.gate.parts import GateParts
 from doorkey.oauth.flow import Checks
 from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
@@ -18,6 +19,7 @@ from doorkey.sessions.refresh import Refresher
 from doorkey.sessions.roster import Roster
 from doorkey.setting_urls import local_url
 from doorkey.settings import Settings
+from doorkey.web.login_circles import Circles
 from doorkey.web.logout_states import LogoutStates
 from doorkey.web.posted_callbacks import PostedCallbacks
 from doorkey.web.rate_limit import RateLimit, client_address
@@ -38,6 +40,8 @@ class Doorkey:
     transactions: Transactions
     posted_callbacks: PostedCallbacks
     logout_states: LogoutStates
+    gate: GateParts
+    circles: Circles
     rate_limit: RateLimit
     clock: Clock
     random: RandomBytes

@@ -16,8 +16,11 @@ from doorkey.sessions.ids import SessionIds
 from doorkey.setting_urls import is_loopback
 from doorkey.web.runtime import doorkey, public_url, request_host
 
-ANY_HOST = frozenset({"/healthz", "/readyz"})
+ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
 """Probes come by address, not by name."""
+
+ACCEPT_PATH = "/.doorkey/accept"
+"""The one page of ours at the hosts behind the gate."""
 
 
 def init_app(app: Flask) -> None:
@@ -40,13 +43,19 @@ def _check_host() -> Response | None:
     default = 443 if canonical.scheme == "https" else 80
     name, port = request_host()
     wanted, given = (canonical.hostname or "", canonical.port or default), (name.strip("[]"), port or default)
-    if given == wanted:
+    if given == wanted or (request.path == ACCEPT_PATH and _is_behind_gate(*given)):
         return None
     if request.method == "GET" and given[1] == wanted[1] and is_loopback(given[0]) and is_loopback(wanted[0]):
         query = "?" + quote(request.query_string, safe="/%:@!$&'()*+,;=~-._?") if request.query_string else ""
         return redirect_to(public_url() + quote(request.path) + query, 302)
     detail = f"Host is {events.clean_text(request.environ.get('HTTP_HOST', ''))}"
     raise ForeignHost(detail, hint=f"Open it as {public_url()} (DOORKEY_PUBLIC_URL).")
+
+
+def _is_behind_gate(name: str, port: int) -> bool:
+    """The port a proxy hands on may be its own."""
+    host = f"[{name}]" if ":" in name else name
+    return any(doorkey().gate.guarded.has(authority) for authority in (host, f"{host}:{port}"))
 
 
 def redirect_to(location: str, status: int = 303) -> Response:

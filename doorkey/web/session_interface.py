@@ -83,6 +83,11 @@ class SealedSession(ServerSideSession):
             raise
         self._opened, self._read, self.new_secret = started, True, started.ids.session_secret
 
+    def send_again(self) -> None:
+        """Set the cookies of the session once more: the gate's may be missing where the page's is there."""
+        if self._opened:
+            self.new_secret = self._opened.ids.session_secret
+
     def end(self) -> Record | None:
         """End the session in the store and take the cookies back; its record as it was then, where that can be told."""
         record = self._interface._delete_session(self.sid) if self.sid else None

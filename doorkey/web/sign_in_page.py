@@ -19,9 +19,9 @@ class ProviderButton:
     trouble: str
 
 
-def provider_buttons(return_to: str = "") -> list[ProviderButton]:
-    """One for each provider; `return_to` must have been checked."""
-    extra = {"next": return_to} if return_to else {}
+def provider_buttons(return_to: str = "", *, rt: str = "") -> list[ProviderButton]:
+    """One for each provider; `return_to`, and the gate's ticket `rt`, must have been checked."""
+    extra = {"rt": rt} if rt else {"next": return_to} if return_to else {}
     directory = doorkey().directory
     providers = [doorkey().provider(id) for id in doorkey().providers]
     directory.look_around(providers, seconds=LOOKING_SECONDS)

@@ -43,7 +43,9 @@ class Transactions:
         try:
             return self._cookies.set(response, name, transaction, LOGIN_SECONDS)
         except ValueError:  # better the home page in the end than no sign-in at all
-            return self._cookies.set(response, name, msgspec.structs.replace(transaction, return_to=""), LOGIN_SECONDS)
+            return self._cookies.set(
+                response, name, msgspec.structs.replace(transaction, return_to="", gate=b""), LOGIN_SECONDS
+            )
 
     def open(self, request: Request, state: str) -> Transaction | None:
         """The live transaction of `state` in this browser; None when there is no such, or it was altered."""

@@ -1,0 +1,110 @@
+"""A decision in the words of a dialect: status, headers and body of the answer to a proxy.
+
+nginx understands 200, 401 and 403 only, and drops bodies: a Location beside the 401 means that the browser is to be
+sent there, and what a client should read travels in `X-Doorkey-Body`. Everybody else hands on the whole answer. None
+ever sets a cookie, because most proxies drop cookies of answers that let somebody pass.
+"""
+
+import html
+import json
+from dataclasses import dataclass
+
+from doorkey.errors import BearerInvalid, DoorkeyError
+from doorkey.gate.decide import Decision
+from doorkey.gate.identity_headers import Header, visible
+from doorkey.gate.original_request import Dialect, Original
+from doorkey.http_headers import BARE_CSP
+
+JSON = b"application/json"
+MOST_IN_HEADER = 1000
+CHALLENGE = b'Bearer realm="doorkey"'
+_TO_BROWSERS = (
+    (b"content-security-policy", BARE_CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Header names are in lower case; `content-length` is among them."""
+
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes = b""
+
+    def get(self, name: str) -> str:
+        """The value of a header, "" when it is not there."""
+        return next((value.decode("latin-1") for found, value in self.headers if found == name.encode()), "")
+
+
+def _answer(
+    status: int, reason: str, request_id: str, *headers: Header, body: bytes = b"", kind: bytes = b""
+) -> Answer:
+    common = [
+        (b"cache-control", b"no-store"),
+        (b"x-doorkey-request-id", request_id.encode()),
+        (b"x-doorkey-reason", visible(reason).encode()),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    if kind:
+        common += [(b"content-type", kind), *_TO_BROWSERS]
+    return Answer(status, (*common, *headers), body)
+
+
+def allowed(reason: str, identity: list[Header], request_id: str) -> Answer:
+    """Exactly 200: Envoy takes nothing else for a yes."""
+    return _answer(200, reason, request_id, *identity)
+
+
+def to_login(dialect: Dialect, original: Original, location: str, reason: str, request_id: str) -> Answer:
+    """For browsers; a form becomes a GET (303), because its content is never sent again."""
+    status = 401 if not dialect.redirects else 302 if original.method in ("GET", "HEAD") else 303
+    return _answer(status, reason, request_id, (b"location", location.encode("ascii")))
+
+
+def refused(
+    dialect: Dialect,
+    error: DoorkeyError,
+    reason: str,
+    request_id: str,
+    *,
+    login_url: str = "",
+    rule: str = "",
+    status: int = 0,
+) -> Answer:
+    """For programs, as JSON: who has to log in (401, RFC 6750 section 3), may not, or did not ask properly."""
+    told = {"error": error.code, "message": error.message, "hint": error.hint, "request_id": request_id}
+    body = json.dumps(
+        told | ({"rule": rule} if rule else {}) | ({"login_url": login_url} if login_url else {})
+    ).encode()
+    headers: list[Header] = []
+    status = status or error.status
+    if status == 401:
+        is_wrong = isinstance(error, BearerInvalid)
+        headers.append((b"www-authenticate", CHALLENGE + (b', error="invalid_token"' if is_wrong else b"")))
+    if error.retry_after:
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    if not dialect.redirects and len(body) <= MOST_IN_HEADER:
+        headers.append((b"x-doorkey-body", body))
+    return _answer(status, reason, request_id, *headers, body=body, kind=JSON)
+
+
+def forbidden_page(dialect: Dialect, decision: Decision, page_url: str, request_id: str) -> Answer:
+    """For browsers: a few words, and the way to the page of Doorkey that says more (web/gate_pages.py)."""
+    account = decision.caller.identity.email or decision.caller.identity.user if decision.caller else ""
+    words = {"account": account[:100], "rule": decision.rule.name, "request": request_id}
+    shown = {name: html.escape(value) for name, value in words.items()}
+    body = _FORBIDDEN.format(url=html.escape(page_url) if len(page_url) < 600 else "", **shown)
+    encoded = body.encode("ascii", "xmlcharrefreplace")
+    where = (b"x-doorkey-page", page_url.encode("ascii"))
+    return _answer(403, decision.reason, request_id, where, body=encoded, kind=b"text/html; charset=utf-8")
+
+
+_FORBIDDEN = """<!doctype html><html lang="en"><meta charset="utf-8">\
+<meta name="viewport" content="width=device-width"><title>Not allowed</title>\
+<h1>You may not open this</h1>
+<p>You are signed in as <b>{account}</b>; the rule <code>{rule}</code> decided.</p>
+<p><a href="{url}">Why, and how to switch account</a></p>
+<p>Request id <code>{request}</code></p></html>
+"""

@@ -1,0 +1,48 @@
+"""API clients: a bearer token becomes a `Caller`, or nobody (RFC 6750).
+
+Each `Reader` knows one kind of token; the first that takes a token for its own decides. Gate tokens are always known;
+JWTs and introspected tokens only when settings name their issuer and audience.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from doorkey.gate.decide import Caller
+from doorkey.gate.gate_tokens import PREFIX, GateTokens, caller_of
+from doorkey.gate.original_request import Original
+
+
+class Reader(Protocol):
+    """Raises `StoreUnavailable` or another `DoorkeyError` when it cannot tell now."""
+
+    def knows(self, token: str) -> bool:
+        """Whether `token` is of its kind, by its form."""
+
+    def read(self, token: str, original: Original) -> Caller | None:
+        """Whoever the token stands for; None when it is not accepted."""
+
+
+class OwnTokens:
+    """Reads gate tokens."""
+
+    def __init__(self, tokens: GateTokens):
+        self._tokens = tokens
+
+    def knows(self, token: str) -> bool:
+        return token.startswith(PREFIX)
+
+    def read(self, token: str, original: Original) -> Caller | None:
+        found = self._tokens.open(token)
+        return caller_of(found) if found and found.reaches(original.authority) else None
+
+
+class Bearers:
+    """All readers, in order."""
+
+    def __init__(self, readers: Sequence[Reader]):
+        self._readers = readers
+
+    def caller(self, token: str, original: Original) -> Caller | None:
+        """Raises `StoreUnavailable` or another `DoorkeyError`."""
+        reader = next((reader for reader in self._readers if reader.knows(token)), None)
+        return reader.read(token, original) if reader else None

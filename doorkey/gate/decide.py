@@ -1,0 +1,78 @@
+"""Allow, log in or forbid: the decision about one request, as a pure function.
+
+Called by checkpoint.py with what it knows, and by `doorkey explain` with what somebody supposes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from doorkey.gate.original_request import Original
+from doorkey.gate.policy import Rule, RuleSet
+from doorkey.oauth.user_info import Identity
+from doorkey.sessions.record import Record
+
+Verdict = Literal["allow", "log_in", "forbid"]
+SEVERITY: dict[Verdict, int] = {"allow": 0, "log_in": 1, "forbid": 2}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, by a session or by a token: until `ends` (seconds since the epoch), with these `scopes`.
+
+    `session` is the public id of the session, "" for a token.
+    """
+
+    identity: Identity
+    ends: float
+    scopes: tuple[str, ...] = ()
+    session: str = ""
+
+    @classmethod
+    def of_record(cls, record: Record, public_id: str) -> "Caller":
+        return cls(record.identity, record.ends, tuple(record.token.scope_granted), public_id)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`rule` decided. `reason` is for logs and headers: a word, or `not_allowed:<rule>`; `missing` what it missed."""
+
+    verdict: Verdict
+    reason: str
+    rule: Rule
+    caller: Caller | None = None
+    missing: str = ""
+
+    def sends_away(self, original: Original) -> bool:
+        """Whether somebody who has to log in is sent there, instead of being told."""
+        return original.wants_page if self.rule.login == "auto" else self.rule.login == "always"
+
+
+def decide(
+    caller: Caller | None, original: Original, rules: RuleSet, now: float, *, absent: str = "no_session"
+) -> Decision:
+    """The decision for `caller`; `absent` says why there is none. Of several readings of a path the strictest wins."""
+    present = caller if caller and now < caller.ends else None
+    if caller and not present:
+        absent = "expired"
+    decisions = [_judge(present, rule, absent) for rule in _rules(original, rules)]
+    return max(decisions, key=lambda decision: SEVERITY[decision.verdict])
+
+
+def _rules(original: Original, rules: RuleSet) -> list[Rule]:
+    asked = {"authority": original.authority, "method": original.method, "is_plain": original.is_plain}
+    return [rules.find(path=reading, **asked) for reading in original.path.readings]  # type: ignore[arg-type]
+
+
+def _judge(caller: Caller | None, rule: Rule, absent: str) -> Decision:
+    if rule.allow.anyone:
+        return Decision("allow", "anyone", rule)
+    if caller is None:
+        return Decision("log_in", absent, rule)
+    if rule.provider and caller.identity.provider != rule.provider:
+        if caller.session:
+            return Decision("log_in", "other_provider", rule, caller, "provider")
+        return Decision("forbid", f"not_allowed:{rule.name}", rule, caller, "provider")
+    missing = rule.allow.missing(caller.identity, caller.scopes)
+    if missing:
+        return Decision("forbid", f"not_allowed:{rule.name}", rule, caller, missing)
+    return Decision("allow", "signed_in", rule, caller)

@@ -1,0 +1,178 @@
+"""What a reverse proxy says that a visitor asked for: one dialect for each kind of proxy, never guessed.
+
+    nginx     X-Original-Method, X-Original-URL
+    forward   X-Forwarded-Method, -Proto, -Host, -Uri
+    envoy     the request's own method, Host, X-Forwarded-Proto, and the path behind /check/envoy
+
+A dialect reads its own headers only: those of the others come straight from the visitor. A header that is there
+twice, or with two values joined, was written by two parties; which of them is the proxy nobody can tell.
+
+Called by checkpoint.py; calls nothing but request_path.py.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from doorkey.gate.request_path import Path, read_path
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+LONGEST_METHOD = 32
+LONGEST_TARGET = 8190
+_METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]"
+_AUTHORITY = re.compile(rf"({_HOST})\.?(?::([1-9][0-9]{{0,4}}))?", re.IGNORECASE | re.ASCII)
+_URL = re.compile(r"([A-Za-z]{2,5})://([^/?#]*)(/.*)", re.DOTALL)
+_NO_TARGET = re.compile(r"[\x00-\x20\x7f]")
+_JOINED = re.compile(r",(?:/|(?:https?|wss?)://)", re.IGNORECASE)
+"""In a path, two values that were joined. In a query it may be, and is not taken for plain."""
+
+_SAFE_IN_URL = "".join(set(map(chr, range(0x21, 0x7F))) - set('"#<>\\'))
+SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class OddRequest(Exception):
+    """The proxy did not say, or not clearly, what was asked for: a mistake in its configuration, or an attack."""
+
+
+class Headers:
+    """The headers of a request to the gate by lower-case name, as they came: underscores are not hyphens."""
+
+    def __init__(self, raw: RawHeaders):
+        self._values: dict[bytes, bytes | None] = {}
+        for name, value in raw:
+            if name == b"cookie" and name in self._values:  # HTTP/2 sends it in pieces (RFC 9113 section 8.2.3)
+                self._values[name] = b"; ".join((self._values[name] or b"", value))
+            else:
+                self._values[name] = None if name in self._values else value
+
+    def get(self, name: str) -> str:
+        """ "" when it is absent. Raises `OddRequest` when it is there more than once."""
+        value = self._values.get(name.encode("ascii"), b"")
+        if value is None:
+            raise OddRequest(f"{name} is there more than once")
+        return value.decode("latin-1")
+
+    def has(self, name: str) -> bool:
+        return name.encode("ascii") in self._values
+
+    def any(self, name: str) -> str:
+        """As `get()`, and "" too when it is there more than once: for what the visitor may send as they like."""
+        return (self._values.get(name.encode("ascii")) or b"").decode("latin-1")
+
+    def one(self, name: str) -> str:
+        """One value that must be there. Raises `OddRequest`."""
+        value = self.get(name).strip()
+        if not value or "," in value:
+            raise OddRequest(f"{name} is missing" if not value else f"{name} has several values")
+        return value
+
+
+@dataclass(frozen=True)
+class Original:
+    """What the visitor asked for. `authority` has the port when it is not the scheme's own.
+
+    `wants_page`: a browser that is going somewhere; anything else gets no redirect. `is_plain`: method and path are
+    written as everybody writes them; what is not never matches a rule that lets everybody in.
+    """
+
+    method: str
+    scheme: str
+    host: str
+    authority: str
+    target: str
+    path: Path
+    wants_page: bool
+    is_plain: bool
+
+    @property
+    def origin(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def url(self) -> str:
+        """To send a browser back to: every byte as it came, and escaped where a URL cannot hold it."""
+        return self.origin + quote(self.target.encode("latin-1"), safe=_SAFE_IN_URL)
+
+
+def original(method: str, scheme: str, authority: str, target: str, headers: Headers) -> Original:
+    """From what a dialect read. Raises `OddRequest` for what no server asks for."""
+    known = SCHEMES.get(scheme.lower())
+    match = _AUTHORITY.fullmatch(authority)
+    if not known or not match or int(match[2] or 1) > 65535 or len(match[1]) > 253:
+        raise OddRequest("no scheme and host that a browser could have asked for")
+    if len(method) > LONGEST_METHOD or not _METHOD.fullmatch(method):
+        raise OddRequest("no method")
+    if not target.startswith("/") or len(target) > LONGEST_TARGET or _NO_TARGET.search(target):
+        raise OddRequest("no path that a server could have been asked for")
+    host, port = match[1].lower(), match[2]
+    raw_path, _, query = target.partition("?")
+    if _JOINED.search(raw_path):
+        raise OddRequest("two values were joined")
+    path = read_path(raw_path.encode("latin-1"))
+    return Original(
+        method=method.upper(),
+        scheme=known,
+        host=host,
+        authority=host if port is None or int(port) == DEFAULT_PORTS[known] else f"{host}:{port}",
+        target=target,
+        path=path,
+        wants_page=wants_page(method, headers),
+        is_plain=path.is_canonical and method == method.upper() and "#" not in target and not _JOINED.search(query),
+    )
+
+
+def wants_page(method: str, headers: Headers) -> bool:
+    """Whether a browser goes somewhere, and is not a script or a program that could do nothing with a redirect."""
+    kind = headers.any("content-type").partition(";")[0].strip().lower()
+    is_form = method == "POST" and kind in ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
+    if method not in ("GET", "HEAD") and not is_form:
+        return False
+    if headers.any("upgrade").lower() == "websocket" or headers.any("x-requested-with").lower() == "xmlhttprequest":
+        return False
+    mode = headers.any("sec-fetch-mode").lower()
+    if mode:
+        return mode == "navigate" and headers.any("sec-fetch-dest").lower() in ("", "document")
+    return not headers.has("authorization") and "text/html" in headers.any("accept").lower()
+
+
+def from_nginx(method: str, rest: bytes, query: bytes, headers: Headers) -> Original:
+    match = _URL.fullmatch(headers.get("x-original-url").strip())
+    if not match:
+        raise OddRequest("x-original-url is no URL")
+    return original(headers.one("x-original-method"), match[1], match[2], match[3], headers)
+
+
+def from_forward(method: str, rest: bytes, query: bytes, headers: Headers) -> Original:
+    names = ("x-forwarded-method", "x-forwarded-proto", "x-forwarded-host")
+    asked, scheme, authority = (headers.one(name) for name in names)
+    return original(asked, scheme, authority, headers.get("x-forwarded-uri").strip(), headers)
+
+
+def from_envoy(method: str, rest: bytes, query: bytes, headers: Headers) -> Original:
+    target = (rest + (b"?" + query if query else b"")).decode("latin-1")
+    return original(method, headers.one("x-forwarded-proto"), headers.one("host"), target, headers)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """`read` makes an `Original` of method, path behind the dialect, query and headers.
+
+    `redirects`: the proxy hands on any answer, so a browser is sent away by 302; otherwise 401 with a Location asks
+    the proxy to do that. `odd_status`: for what cannot be understood.
+    """
+
+    name: str
+    read: Callable[[str, bytes, bytes, Headers], Original]
+    redirects: bool = True
+    odd_status: int = 400
+    has_path_behind: bool = False
+
+
+NGINX = Dialect("nginx", from_nginx, redirects=False, odd_status=403)
+FORWARD = Dialect("forward", from_forward)
+ENVOY = Dialect("envoy", from_envoy, has_path_behind=True)
+DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (NGINX, FORWARD, ENVOY)}

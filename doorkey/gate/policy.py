@@ -1,0 +1,215 @@
+"""The rules of the gate, compiled: which of them decides about a request does not depend on how many there are.
+
+A rule is found by host (a dict), then by path (a tree of segments); of those that fit, the first in the file decides.
+What a rule demands is in `Allow`. Read from TOML by policy_text.py, asked by decide.py and the command line.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from doorkey.oauth.return_target import host_matches
+from doorkey.oauth.user_info import Identity, claim_at
+from doorkey.setting_urls import is_loopback
+
+Login = Literal["auto", "always", "never"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Every part that is set must fit, by any of its values. All texts but claims and scopes are in lower case."""
+
+    emails: frozenset[str] = frozenset()
+    domains: tuple[str, ...] = ()
+    groups: frozenset[str] = frozenset()
+    claims: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    scopes: frozenset[str] = frozenset()
+
+    def missing(self, identity: Identity, scopes: Iterable[str]) -> str:
+        """The first part that does not fit; "" when all do."""
+        email = "" if identity.claims.get("email_verified", True) in (False, "false") else identity.email.lower()
+        if self.emails and email not in self.emails:
+            return "emails"
+        if self.domains and not host_matches(email.rpartition("@")[2], self.domains):
+            return "domains"
+        if self.groups and not self.groups & set(identity.groups):
+            return "groups"
+        if self.scopes and not self.scopes & set(scopes):
+            return "scopes"
+        return next((path for path, values in self.claims if not _holds(identity.claims, path, values)), "")
+
+
+def _holds(claims: Mapping[str, Any], path: str, wanted: tuple[Any, ...]) -> bool:
+    """A claim that is a list holds each of its values. 1 is not true here."""
+    found = claim_at(claims, path)
+    values = found if isinstance(found, list | tuple) else [found]
+    return any(type(value) is type(one) and value == one for value in values for one in wanted)
+
+
+@dataclass(frozen=True)
+class Allow:
+    """`anyone`, also who is not signed in; without conditions whoever is; else one condition must fit."""
+
+    anyone: bool = False
+    conditions: tuple[Condition, ...] = ()
+
+    def missing(self, identity: Identity, scopes: Iterable[str]) -> str:
+        """What the conditions miss; "" when one fits, or none is set."""
+        scopes = tuple(scopes)
+        missed = [condition.missing(identity, scopes) for condition in self.conditions]
+        return "" if not missed or "" in missed else missed[0]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Empty `hosts`, `paths` and `methods` fit all. `line` is where it stands in the file, 0 for nowhere."""
+
+    name: str
+    hosts: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    methods: frozenset[str] = frozenset()
+    allow: Allow = Allow()
+    provider: str = ""
+    login: Login = "auto"
+    headers: frozenset[str] = frozenset()
+    line: int = 0
+
+
+SIGNED_IN = Rule("signed-in")
+"""Decides where no other rule does: whoever is signed in, at a host behind the gate."""
+
+
+@dataclass
+class _Node:
+    """A place in the tree of paths: `rules` that hold from here on, `globs` that have to be compared."""
+
+    below: dict[str, "_Node"] = field(default_factory=dict)
+    rules: list[tuple[int, Rule]] = field(default_factory=list)
+    globs: list[tuple[int, Rule, list[str]]] = field(default_factory=list)
+
+
+class RuleSet:
+    """One list of rules; the first that fits decides."""
+
+    def __init__(self, rules: Sequence[Rule]):
+        self.rules = tuple(rules)
+        self._exact: dict[str, _Node] = {}
+        self._suffixes: dict[str, _Node] = {}
+        self._everywhere = _Node()
+        for number, rule in enumerate(self.rules):
+            for root in self._roots(rule.hosts):
+                for path in rule.paths or ("/",):
+                    _add(root, number, rule, path)
+
+    def _roots(self, hosts: tuple[str, ...]) -> Iterator[_Node]:
+        if not hosts:
+            yield self._everywhere
+        for host in hosts:
+            table, name = (self._suffixes, host[2:]) if host.startswith("*.") else (self._exact, host)
+            yield table.setdefault(name, _Node())
+
+    def find(self, authority: str, path: str, method: str, *, is_plain: bool) -> Rule:
+        """The rule that decides; what is not plain passes over rules that let everybody in."""
+        best: tuple[int, Rule] | None = None
+        segments = [segment for segment in path.split("/") if segment]
+        for root in self._trees(authority):
+            for number, rule in _on_the_way(root, segments):
+                if best is not None and number >= best[0]:
+                    continue
+                if (not rule.methods or method in rule.methods) and (is_plain or not rule.allow.anyone):
+                    best = (number, rule)
+        return best[1] if best else SIGNED_IN
+
+    def _trees(self, authority: str) -> Iterator[_Node]:
+        yield self._everywhere
+        if authority in self._exact:
+            yield self._exact[authority]
+        name = authority
+        while "." in name and self._suffixes:
+            name = name.partition(".")[2]
+            if name in self._suffixes:
+                yield self._suffixes[name]
+
+
+def _add(root: _Node, number: int, rule: Rule, path: str) -> None:
+    """A glob hangs where its first segment with a star begins."""
+    node, segments = root, [segment for segment in path.split("/") if segment]
+    for depth, segment in enumerate(segments):
+        if "*" in segment:
+            node.globs.append((number, rule, segments[depth:]))
+            return
+        node = node.below.setdefault(segment, _Node())
+    node.rules.append((number, rule))
+
+
+def _on_the_way(root: _Node, segments: list[str]) -> Iterator[tuple[int, Rule]]:
+    """The rules along a path, root first."""
+    node: _Node | None = root
+    for depth in range(len(segments) + 1):
+        if node is None:
+            return
+        yield from node.rules
+        yield from ((number, rule) for number, rule, glob in node.globs if _glob_fits(glob, segments[depth:]))
+        node = node.below.get(segments[depth]) if depth < len(segments) else None
+
+
+def _glob_fits(glob: list[str], segments: list[str]) -> bool:
+    """`**` stands for any number of segments; going back to the last one is enough, and never takes long."""
+    at = seen = 0
+    star, resume = -1, 0
+    while seen < len(segments):
+        if at < len(glob) and glob[at] == "**":
+            star, resume, at = at, seen, at + 1
+        elif at < len(glob) and _segment_fits(glob[at], segments[seen]):
+            at, seen = at + 1, seen + 1
+        elif star >= 0:
+            resume += 1
+            at, seen = star + 1, resume
+        else:
+            return False
+    return all(part == "**" for part in glob[at:])
+
+
+def _segment_fits(glob: str, segment: str) -> bool:
+    """`*` stands for any characters of one segment. Pieces are found from the left: never more work than its length."""
+    first, *rest = glob.split("*")
+    if not rest:
+        return segment == first
+    *middle, last = rest
+    if not segment.startswith(first) or not segment.endswith(last) or len(segment) < len(first) + len(last):
+        return False
+    start, end = len(first), len(segment) - len(last)
+    for piece in middle:
+        found = segment.find(piece, start, end)
+        if found < 0:
+            return False
+        start = found + len(piece)
+    return True
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """The hosts behind the gate: `patterns` (perhaps with ports), Doorkey's own, and where wanted all on loopback."""
+
+    own_authority: str
+    patterns: tuple[str, ...] = ()
+    loopback_too: bool = False
+
+    def has(self, authority: str) -> bool:
+        host = authority if authority.startswith("[") else authority.partition(":")[0]
+        if self.loopback_too and is_loopback(re.sub(r"\]:\d+\Z", "]", host)):
+            return True
+        return authority == self.own_authority or host_matches(authority, self.patterns)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The rules of the file, and its named lists of rules."""
+
+    rules: RuleSet = field(default_factory=lambda: RuleSet(()))
+    named: Mapping[str, RuleSet] = field(default_factory=dict)
+
+    def rules_of(self, name: str) -> RuleSet | None:
+        """The rules of a policy by name, "" for the main list; None when there is no such policy."""
+        return self.rules if not name else self.named.get(name)
