@@ -36,7 +36,18 @@ from doorkey.sessions.seal import Keyring
 from doorkey.sessions.sqlite_store import SqliteStore
 from doorkey.sessions.store import SessionStore
 from doorkey.settings import Settings, provider_settings
-from doorkey.web import account, gate_pages, login, logout, my_sessions, ops, problems, provider_logout, security
+from doorkey.web import (
+    account,
+    gate_pages,
+    login,
+    logout,
+    my_sessions,
+    oauth2_proxy_paths,
+    ops,
+    problems,
+    provider_logout,
+    security,
+)
 from doorkey.web.asgi import DoorkeyAsgi
 from doorkey.web.login_circles import Circles
 from doorkey.web.logout_states import LogoutStates
@@ -111,6 +122,8 @@ def create_app(
     problems.init_app(app)
     for blueprint in (account.bp, my_sessions.bp, login.bp, logout.bp, provider_logout.bp, gate_pages.bp, ops.bp):
         app.register_blueprint(blueprint)
+    if settings.oauth2_proxy_paths:
+        app.register_blueprint(oauth2_proxy_paths.bp)
     app.wsgi_app = GateWsgi(app.wsgi_app, gate.checkpoint)  # type: ignore[method-assign]
     return app
 
@@ -200,6 +213,7 @@ def _providers(settings: Settings, app: Flask, clock: Clock) -> tuple[dict[str, 
     client = own_client(
         settings,
         f"{settings.own_url}/callback/{DEV_PROVIDER_ID}",
+        *([f"{settings.own_url}/oauth2/callback"] if settings.oauth2_proxy_paths else []),
         leave_to=(f"{settings.own_url}/logged-out",),
         initiate_login_uri=f"{settings.own_url}/login",
         backchannel_logout_uri=f"{settings.own_url}/backchannel-logout/{DEV_PROVIDER_ID}",

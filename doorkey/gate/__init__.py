@@ -1,6 +1,7 @@
 """What reverse proxies ask for every request: may this pass? No Flask, and no server.
 
 original_request.py  what the proxy says the visitor asked for (one dialect for each kind of proxy)
+oauth2_proxy_dialect.py  the same, for whoever comes from oauth2-proxy
 request_path.py      the one meaning of a path, or the knowledge that it has several
 policy.py            rules compiled so that their number costs nothing; policy_text.py reads them from TOML
 policy_file.py       the file, read again when it changes; a broken one changes nothing
@@ -8,7 +9,7 @@ decide.py            allow, log in or forbid: one pure function; explain.py says
 answer.py            a decision in the words of a dialect; identity_headers.py: what an application is told
 gate_cookies.py      what a visitor came with
 tickets.py           where somebody wanted to go, sealed, and the way back; login_loop.py notices circles
-bearer.py            what API clients come with; gate_tokens.py are our own
+bearer.py            what API clients come with; gate_tokens.py are our own, foreign_tokens.py are others'
 checkpoint.py        from the request of a proxy to its answer: the order of all this
 parts.py             everything put together
 asgi.py, wsgi.py     thin adapters; authorizer.py is Apache's, over fastcgi.py; lifespan.py starts and stops it

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from doorkey.gate.answer import Answer
-from doorkey.gate.checkpoint import PREFIX_PATH, Checkpoint, CheckRequest
+from doorkey.gate.checkpoint import Checkpoint, CheckRequest
 from doorkey.sessions.lifecycle import OpenSession
 
 Message = MutableMapping[str, Any]
@@ -31,10 +31,9 @@ class GateAsgi:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gate")
         self._waiting = 0
 
-    @staticmethod
-    def takes(scope: Message) -> bool:
+    def takes(self, scope: Message) -> bool:
         """Whether this request is the gate's."""
-        return bool(scope["raw_path"].startswith(PREFIX_PATH))
+        return self._checkpoint.takes(scope["raw_path"])
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         peer = scope["client"][0] if scope.get("client") else ""

@@ -13,7 +13,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from doorkey import events
 from doorkey.clock import Clock
@@ -28,11 +28,13 @@ from doorkey.errors import (
 )
 from doorkey.gate.answer import Answer, allowed, forbidden_page, refused, to_login
 from doorkey.gate.bearer import Bearers
-from doorkey.gate.decide import Caller, Decision, decide
+from doorkey.gate.decide import Caller, Decision, decide, demand
 from doorkey.gate.gate_cookies import Credentials, GateCookies
 from doorkey.gate.identity_headers import PREFIX, Header, identity_headers, visible
-from doorkey.gate.original_request import DIALECTS, Dialect, Headers, OddRequest, Original, RawHeaders
-from doorkey.gate.policy import Guarded, RuleSet
+from doorkey.gate.oauth2_proxy_dialect import OAUTH2_PROXY, demands
+from doorkey.gate.oauth2_proxy_dialect import PATH as OAUTH2_PROXY_PATH
+from doorkey.gate.original_request import DIALECTS, FORWARD, Dialect, Headers, OddRequest, Original, RawHeaders
+from doorkey.gate.policy import Condition, Guarded, RuleSet
 from doorkey.gate.policy_file import PolicyFile
 from doorkey.gate.tickets import Ticket, Tickets, shorter
 from doorkey.oauth.identity_assertion import Asserter
@@ -72,17 +74,19 @@ class Pending:
     policy: str
     credentials: Credentials
     request_id: str
+    demands: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What is configured. `trusted` networks may ask, and who knows `secret`."""
+    """What is configured. `trusted` networks may ask, and who knows `secret`; `oauth2_paths`: at /oauth2/auth too."""
 
     own_url: str
     guarded: Guarded
     trusted: Sequence[Network]
     secret: Secret
     like_oauth2_proxy: bool
+    oauth2_paths: bool = False
 
 
 class Checkpoint:
@@ -113,6 +117,10 @@ class Checkpoint:
         self._asserter = asserter
         self._clock = clock
 
+    def takes(self, path: bytes) -> bool:
+        """Whether a request of this raw path is the gate's."""
+        return path.startswith(PREFIX_PATH) or (self._gate.oauth2_paths and path == OAUTH2_PROXY_PATH)
+
     def answer(self, check: CheckRequest) -> Answer:
         """All of it, for servers that give a thread to each request."""
         begun = self.begin(check)
@@ -125,10 +133,9 @@ class Checkpoint:
     def begin(self, check: CheckRequest) -> Answer | Pending:
         request_id = secrets.token_hex(8)
         events.request_id.set(request_id)
-        name, policy, rest = _parts(check.path)
-        dialect = DIALECTS.get(name)
+        dialect, policy, rest = _parts(check.path)
         if dialect is None:
-            return self._refuse(DIALECTS["forward"], GateMisconfigured(f"no dialect {name[:40]}"), "no_dialect", 404)
+            return self._refuse(FORWARD, GateMisconfigured("no such dialect"), "no_dialect", 404)
         try:
             headers = Headers(check.headers)
             if not check.is_admitted and not self._is_trusted(check.peer, headers):
@@ -137,13 +144,18 @@ class Checkpoint:
             rules = self.policy.current().rules_of(policy)
             if rules is None or (rest and not dialect.has_path_behind):
                 raise OddRequest("there is no policy of this name")
+            if not original.knows_path and rules.looks_at_paths:
+                raise OddRequest("there are rules for paths, and the proxy did not tell the path")
         except OddRequest as odd:
             return self._refuse(dialect, GateMisconfigured(str(odd)), "bad_gateway_config", dialect.odd_status)
         if not self._gate.guarded.has(original.authority):
             error = NotAllowed(original.authority, message="This host is not behind the gate.", hint=_HOST_HINT)
             return self._refuse(dialect, error, "host_not_allowed", 403)
+        if original.also:
+            original = replace(original, also=tuple(filter(self._gate.guarded.has, original.also)))
         credentials = self._cookies.read(headers, original)
-        pending = Pending(dialect, original, rules, policy, credentials, request_id)
+        more = tuple(demands(check.query)) if dialect is OAUTH2_PROXY else ()
+        pending = Pending(dialect, original, rules, policy, credentials, request_id, more)
         decision = decide(None, original, rules, self._clock(), absent=credentials.absent)
         if decision.verdict == "allow" or not credentials.any:
             return self._answer(pending, decision, None)
@@ -157,6 +169,7 @@ class Checkpoint:
             caller, wrong_token = self._caller(pending, session)
             absent = "invalid_token" if wrong_token else pending.credentials.absent
             decision = decide(caller, pending.original, pending.rules, self._clock(), absent=absent)
+            decision = demand(decision, pending.demands)
             if decision.verdict != "allow" or not session:
                 return self._answer(pending, decision, None), None
             if "access-token" in decision.rule.headers:
@@ -228,7 +241,7 @@ class Checkpoint:
         self.counts[dialect.name, decision.verdict] += 1
         if decision.verdict == "allow":
             return allowed(decision.reason, self._identity(pending, decision, session), request_id)
-        goes_away = decision.sends_away(original)
+        goes_away = dialect.sends_away and decision.sends_away(original)
         if decision.verdict == "log_in":
             if goes_away:
                 location = f"{self._gate.own_url}/login?rt={self._ticket(pending, decision)}"
@@ -297,12 +310,14 @@ class Checkpoint:
 _HOST_HINT = "Add it to DOORKEY_ALLOWED_HOSTS if it should be."
 
 
-def _parts(path: bytes) -> tuple[str, str, bytes]:
+def _parts(path: bytes) -> tuple[Dialect | None, str, bytes]:
     """Dialect, policy, and what stands behind: `nginx/admins`, `envoy/original/path`, `envoy:admins/original/path`."""
+    if path == OAUTH2_PROXY_PATH:
+        return OAUTH2_PROXY, "", b""
     name, slash, rest = path.removeprefix(PREFIX_PATH).partition(b"/")
-    dialect, colon, policy = name.decode("latin-1").partition(":")
-    found = DIALECTS.get(dialect)
-    if found and found.has_path_behind:
+    known, _, policy = name.decode("latin-1").partition(":")
+    dialect = DIALECTS.get(known)
+    if dialect and dialect.has_path_behind:
         return dialect, policy, slash + rest
-    policy, slash, rest = rest.partition(b"/")[0].decode("latin-1"), *rest.partition(b"/")[1:]
-    return dialect + colon, policy, slash + rest if rest else b""
+    policy_name, slash, behind = rest.partition(b"/")
+    return DIALECTS.get(name.decode("latin-1")), policy_name.decode("latin-1"), slash + behind if behind else b""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doorkey.gate.original_request import Original
-from doorkey.gate.policy import Rule, RuleSet
+from doorkey.gate.policy import Condition, Rule, RuleSet
 from doorkey.oauth.user_info import Identity
 from doorkey.sessions.record import Record
 
@@ -58,9 +58,23 @@ def decide(
     return max(decisions, key=lambda decision: SEVERITY[decision.verdict])
 
 
+def demand(decision: Decision, conditions: tuple[Condition, ...]) -> Decision:
+    """The same, if whoever is let in fits all of these too."""
+    caller = decision.caller
+    if decision.verdict == "allow" and caller:
+        for condition in conditions:
+            if missing := condition.missing(caller.identity, caller.scopes):
+                return Decision("forbid", "not_allowed:address-of-the-check", decision.rule, caller, missing)
+    return decision
+
+
 def _rules(original: Original, rules: RuleSet) -> list[Rule]:
-    asked = {"authority": original.authority, "method": original.method, "is_plain": original.is_plain}
-    return [rules.find(path=reading, **asked) for reading in original.path.readings]  # type: ignore[arg-type]
+    """One for each thing that may have been asked for."""
+    return [
+        rules.find(authority, reading, original.method, is_plain=original.is_plain)
+        for authority in (original.authority, *original.also)
+        for reading in original.path.readings
+    ]
 
 
 def _judge(caller: Caller | None, rule: Rule, absent: str) -> Decision:

@@ -119,6 +119,7 @@ class FastCgiServer:
             return
         connection = _Connection(reader, writer, self._handler)
         self._connections[task] = connection
+        task.add_done_callback(self._connections.pop)
         try:
             await connection.serve()
         except Malformed as error:
@@ -126,7 +127,6 @@ class FastCgiServer:
         except (OSError, EOFError, TimeoutError):
             pass  # the peer went away, or kept us waiting: nobody to answer
         finally:
-            del self._connections[task]
             await connection.close()
 
 

@@ -20,8 +20,8 @@ from doorkey.sessions.seal import Keyring
 from doorkey.sessions.store import SessionStore, StoredRecord
 
 PREFIX = "dkgt_"
-PROVIDER = "gate-token"
-"""What applications are told in place of a provider."""
+PROVIDER = "doorkey.token"
+"""What applications are told in place of a provider; no provider's id has a dot."""
 
 PURPOSE = "gate token"
 HOST_SCOPE = "host:"

@@ -30,7 +30,7 @@ def after_return(circle: Circle | None, ticket: Ticket, now: float) -> Circle:
     """What is known once the browser is sent back with `ticket`."""
     if circle is None or circle.authority != ticket.authority or now - circle.first > WITHIN_SECONDS:
         return Circle(ticket.authority, 1, now, now)
-    if ticket.issued < circle.last:
+    if ticket.issued <= circle.last:
         return circle
     return Circle(circle.authority, circle.returns + 1, circle.first, now)
 
@@ -42,7 +42,7 @@ def is_closed(circle: Circle | None, ticket: Ticket, let_through: float, now: fl
         and circle.authority == ticket.authority
         and circle.returns >= MOST_RETURNS
         and now - circle.first <= WITHIN_SECONDS
-        and ticket.issued >= circle.last
+        and ticket.issued > circle.last
         and not let_through >= circle.first
     )
 

@@ -4,6 +4,8 @@
     forward   X-Forwarded-Method, -Proto, -Host, -Uri
     envoy     the request's own method, Host, X-Forwarded-Proto, and the path behind /check/envoy
 
+and, for those who move over from oauth2-proxy, whatever of these its proxies send (oauth2_proxy_dialect.py).
+
 A dialect reads its own headers only: those of the others come straight from the visitor. A header that is there
 twice, or with two values joined, was written by two parties; which of them is the proxy nobody can tell.
 
@@ -76,7 +78,8 @@ class Original:
     """What the visitor asked for. `authority` has the port when it is not the scheme's own.
 
     `wants_page`: a browser that is going somewhere; anything else gets no redirect. `is_plain`: method and path are
-    written as everybody writes them; what is not never matches a rule that lets everybody in.
+    written as everybody writes them; what is not never matches a rule that lets everybody in. `also` are other hosts
+    that may be meant; `knows_path` is false where the proxy did not tell the path.
     """
 
     method: str
@@ -87,6 +90,8 @@ class Original:
     path: Path
     wants_page: bool
     is_plain: bool
+    also: tuple[str, ...] = ()
+    knows_path: bool = True
 
     @property
     def origin(self) -> str:
@@ -162,7 +167,7 @@ class Dialect:
     """`read` makes an `Original` of method, path behind the dialect, query and headers.
 
     `redirects`: the proxy hands on any answer, so a browser is sent away by 302; otherwise 401 with a Location asks
-    the proxy to do that. `odd_status`: for what cannot be understood.
+    the proxy to do that, unless `sends_away` is false and it knows by itself. `odd_status`: for what makes no sense.
     """
 
     name: str
@@ -170,6 +175,7 @@ class Dialect:
     redirects: bool = True
     odd_status: int = 400
     has_path_behind: bool = False
+    sends_away: bool = True
 
 
 NGINX = Dialect("nginx", from_nginx, redirects=False, odd_status=403)

@@ -66,6 +66,7 @@ def gate_parts(
         trusted=settings.trusted_proxies or LOOPBACK,
         secret=settings.proxy_secret,
         like_oauth2_proxy=settings.gate_headers == "oauth2-proxy",
+        oauth2_paths=settings.oauth2_proxy_paths,
     )
     bearers = Bearers([OwnTokens(GateTokens(store, keyring, clock, random)), *readers()])
     checkpoint = Checkpoint(

@@ -94,6 +94,7 @@ class RuleSet:
 
     def __init__(self, rules: Sequence[Rule]):
         self.rules = tuple(rules)
+        self.looks_at_paths = any(rule.paths or rule.methods for rule in self.rules)
         self._exact: dict[str, _Node] = {}
         self._suffixes: dict[str, _Node] = {}
         self._everywhere = _Node()

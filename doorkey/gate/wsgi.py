@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from doorkey.gate.checkpoint import PREFIX_PATH, Checkpoint, CheckRequest
+from doorkey.gate.checkpoint import Checkpoint, CheckRequest
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -22,7 +22,7 @@ class GateWsgi:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path, query = _target(environ)
-        if not path.startswith(PREFIX_PATH):
+        if not self._checkpoint.takes(path):
             return self._app(environ, start_response)
         check = CheckRequest(environ["REQUEST_METHOD"], path, query, _headers(environ), environ.get("REMOTE_ADDR", ""))
         answer = self._checkpoint.answer(check)

@@ -66,7 +66,7 @@ def start() -> Response:
     with _failures_logged(provider, trace):
         begun = begin(
             doorkey().directory.describe(provider),
-            redirect_uri=f"{public_url()}/callback/{provider.id}",
+            redirect_uri=_redirect_uri(provider),
             return_to=return_to,
             transport=doorkey().transport,
             trace=trace,
@@ -86,6 +86,13 @@ def start_elsewhere() -> Response:
     """A sign-in that another site begins may come as a form (OpenID Connect Core 1.0 section 4); it goes on by GET."""
     given = {name: value[:LONGEST_URL] for name in ELSEWHERE for value in request.form.getlist(name)[:1]}
     return redirect_to(f"{public_url()}/login?{urlencode(given)}")
+
+
+def _redirect_uri(provider: Provider) -> str:
+    """What is registered at the provider; whoever comes from oauth2-proxy need not register another."""
+    if doorkey().settings.oauth2_proxy_paths and len(doorkey().providers) == 1:
+        return f"{public_url()}/oauth2/callback"
+    return f"{public_url()}/callback/{provider.id}"
 
 
 def _chosen_provider(demanded: str) -> Provider | None:

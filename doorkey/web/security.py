@@ -22,6 +22,8 @@ ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
 ACCEPT_PATH = "/.doorkey/accept"
 """The one page of ours at the hosts behind the gate."""
 
+OAUTH2_PROXY_PATHS = frozenset({"/oauth2/start", "/oauth2/sign_in", "/oauth2/sign_out"})
+
 
 def init_app(app: Flask) -> None:
     """Runs before and after every view, errors included."""
@@ -43,7 +45,7 @@ def _check_host() -> Response | None:
     default = 443 if canonical.scheme == "https" else 80
     name, port = request_host()
     wanted, given = (canonical.hostname or "", canonical.port or default), (name.strip("[]"), port or default)
-    if given == wanted or (request.path == ACCEPT_PATH and _is_behind_gate(*given)):
+    if given == wanted or (request.path in _at_other_hosts() and behind_gate(*given)):
         return None
     if request.method == "GET" and given[1] == wanted[1] and is_loopback(given[0]) and is_loopback(wanted[0]):
         query = "?" + quote(request.query_string, safe="/%:@!$&'()*+,;=~-._?") if request.query_string else ""
@@ -52,10 +54,15 @@ def _check_host() -> Response | None:
     raise ForeignHost(detail, hint=f"Open it as {public_url()} (DOORKEY_PUBLIC_URL).")
 
 
-def _is_behind_gate(name: str, port: int) -> bool:
-    """The port a proxy hands on may be its own."""
-    host = f"[{name}]" if ":" in name else name
-    return any(doorkey().gate.guarded.has(authority) for authority in (host, f"{host}:{port}"))
+def _at_other_hosts() -> frozenset[str]:
+    return OAUTH2_PROXY_PATHS | {ACCEPT_PATH} if doorkey().settings.oauth2_proxy_paths else frozenset({ACCEPT_PATH})
+
+
+def behind_gate(name: str, port: int | None) -> str | None:
+    """The host behind the gate that this is, perhaps with its port; the port in a Host header may be a proxy's own."""
+    host = f"[{name}]" if ":" in name and not name.startswith("[") else name
+    authorities = (host, f"{host}:{port}") if port else (host,)
+    return next(filter(doorkey().gate.guarded.has, authorities), None)
 
 
 def redirect_to(location: str, status: int = 303) -> Response:

@@ -1,0 +1,59 @@
+"""What reverse proxies send that were set up for oauth2-proxy: /oauth2/auth, where nothing says which proxy asks.
+
+Its documentation has nginx send `X-Forwarded-Uri` and the visitor's `Host`, ingress-nginx `X-Original-URL`, Traefik and
+Caddy `X-Forwarded-*`. So whatever is there counts, two that contradict each other are refused, every host that may be
+meant has to let the visitor in, and no rule that lets everybody in holds here: each header may be the visitor's own.
+
+The parameters `allowed_groups`, `allowed_emails` and `allowed_email_domains` of its address demand more, never less.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+from doorkey.gate.original_request import Dialect, Headers, OddRequest, Original, from_nginx, original
+from doorkey.gate.policy import Condition
+
+PATH = b"/oauth2/auth"
+
+
+def from_oauth2_proxy(method: str, rest: bytes, query: bytes, headers: Headers) -> Original:
+    """Raises `OddRequest` when the headers do not agree on the path."""
+    named = from_nginx(method, rest, query, headers) if headers.has("x-original-url") else None
+    forwarded = _forwarded(headers)
+    found = named or forwarded
+    if named and headers.has("x-forwarded-uri") and named.target != forwarded.target:
+        raise OddRequest("x-original-url and x-forwarded-uri name two paths")
+    return replace(found, is_plain=False, also=tuple({forwarded.authority, *forwarded.also} - {found.authority}))
+
+
+def _forwarded(headers: Headers) -> Original:
+    method = headers.one("x-forwarded-method") if headers.has("x-forwarded-method") else "GET"
+    scheme = headers.one("x-forwarded-proto") if headers.has("x-forwarded-proto") else "https"
+    knows_path = headers.has("x-forwarded-uri") or headers.has("x-original-url")
+    target = headers.get("x-forwarded-uri").strip() if headers.has("x-forwarded-uri") else "/"
+    host = headers.one("host")
+    meant = headers.one("x-forwarded-host") if headers.has("x-forwarded-host") else host
+    found = original(method, scheme, meant, target, headers)
+    also = original(method, scheme, host, target, headers).authority
+    return replace(found, also=(also,), knows_path=knows_path)
+
+
+def demands(query: bytes) -> Iterator[Condition]:
+    """What the address of the check demands besides the rules; a parameter that is there twice demands both."""
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        values = frozenset(part.strip() for part in value.split(",") if part.strip()) or frozenset(["\0"])
+        if name == "allowed_groups":
+            yield Condition(groups=values)
+        elif name == "allowed_emails":
+            yield Condition(emails=frozenset(map(str.lower, values)))
+        elif name == "allowed_email_domains":
+            yield Condition(domains=tuple(map(_domain, values)))
+
+
+def _domain(text: str) -> str:
+    """Theirs may begin with a dot, which means every subdomain."""
+    return "*" + text.lower() if text.startswith(".") else text.lower()
+
+
+OAUTH2_PROXY = Dialect("oauth2-proxy", from_oauth2_proxy, redirects=False, odd_status=403, sends_away=False)

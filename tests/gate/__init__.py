@@ -1,0 +1,1 @@
+"""The gate without and with HTTP: rules, dialects, answers, tickets, and whole visits."""
