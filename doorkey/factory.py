@@ -20,6 +20,8 @@ from doorkey.devprovider.users import Client, own_client
 from doorkey.devprovider.users_file import UsersFile, UsersFileError, read_users_file
 from doorkey.errors import SettingsError, StoreUnavailable
 from doorkey.gate.asgi import GateAsgi
+from doorkey.gate.echo import Echo
+from doorkey.gate.foreign_tokens import foreign_readers
 from doorkey.gate.lifespan import GateLifespan
 from doorkey.gate.parts import GateParts, gate_parts
 from doorkey.gate.wsgi import GateWsgi
@@ -94,7 +96,7 @@ def create_app(
         sessions=sessions,
         refresher=refresher,
         directory=directory,
-        readers=list,
+        readers=foreign_readers(settings, directory, transport, clock),
         clock=clock,
         random=random,
     )
@@ -135,7 +137,7 @@ def create_asgi(settings: Settings | None = None) -> DoorkeyAsgi:
     app = create_app(settings)
     _look_at_store(app.extensions["doorkey"].sessions, settings)
     parts: GateParts = app.extensions["doorkey"].gate
-    gate = GateAsgi(parts.checkpoint)
+    gate = GateAsgi(parts.checkpoint, Echo(parts.probe_keys))
     lifespan = GateLifespan(gate, parts.policy, settings.fastcgi)
     return DoorkeyAsgi(app, gate, lifespan, threads=settings.threads)
 

@@ -2,8 +2,10 @@
 
     ok | note | warning | FAILED   one line for each finding, as it comes; `--json` gives one object a line
 
+With `--through URL` it tries a reverse proxy instead (check_through.py).
+
 Exit codes: 0 nothing failed, 2 settings, 4 a provider refuses us, 5 it cannot be reached or answers nonsense,
-6 it is not who it should be. The first failure decides.
+6 it is not who it should be, 7 the proxy lets something pass. The first failure decides.
 """
 
 import json
@@ -11,9 +13,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import click
 
+from doorkey.cli.check_through import PATH, Through
+from doorkey.cli.raw_request import Target
 from doorkey.cli.settings_errors import fail, load_settings
 from doorkey.errors import (
     AuthorizationRefused,
@@ -35,17 +40,19 @@ from doorkey.settings import Settings
 from doorkey.web.runtime import Doorkey
 
 LONGEST = 1000
-REFUSED, UNUSABLE, NOT_WHO_IT_SHOULD_BE = 4, 5, 6
+REFUSED, UNUSABLE, NOT_WHO_IT_SHOULD_BE, LEAKED = 4, 5, 6, 7
 
 
 @click.command("check")
 @click.argument("provider", nargs=-1)
+@click.option("--through", metavar="URL", help="Try the reverse proxy in front of this application, such as https://app.example.com.")  # fmt: skip  # noqa: E501
+@click.option("--connect", metavar="HOST:PORT", help="Reach the proxy of --through at this address.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each finding.")
-def command(provider: tuple[str, ...], as_json: bool) -> None:
+def command(provider: tuple[str, ...], through: str | None, connect: str | None, as_json: bool) -> None:
     """Try everything that a sign-in needs at the configured providers, or at those that are named."""
     settings = load_settings()
     with _quiet():
-        raise SystemExit(_check(settings, provider, as_json))
+        raise SystemExit(_try(settings, through, connect, as_json) if through else _check(settings, provider, as_json))
 
 
 @contextmanager
@@ -75,6 +82,31 @@ def _check(settings: Settings, provider: tuple[str, ...], as_json: bool) -> int:
         found = _tell(id, findings, as_json)
         code = code or found
     return code
+
+
+def _try(settings: Settings, through: str, connect: str | None, as_json: bool) -> int:
+    """What the proxy in front of `through` lets pass."""
+    parts = urlsplit(through)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise click.UsageError(f"--through {through}: must be a URL such as https://app.example.com")
+    host, _, port = (connect or "").rpartition(":")
+    if connect and not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise click.UsageError(f"--connect {connect}: must be HOST:PORT")
+    try:
+        doorkey: Doorkey = create_app(settings).extensions["doorkey"]
+    except SettingsError as error:
+        fail(error)
+    if not doorkey.gate.guarded.has(parts.netloc):
+        raise click.UsageError(f"{parts.netloc} is not in DOORKEY_ALLOWED_HOSTS")
+    target = Target(through, (host.strip("[]"), int(port)) if connect else None, settings.ca_bundle)
+    url = f"{parts.scheme}://{parts.netloc}{PATH}"
+    try:
+        return LEAKED if _tell(through, Through(doorkey, target, url).findings(), as_json) else 0
+    except StoreUnavailable as error:
+        _tell(
+            through, iter([Finding(FAILED, f"{error.message} ({error.detail})", "See DOORKEY_SESSION_STORE.")]), as_json
+        )
+        return UNUSABLE
 
 
 def _check_doorkey(settings: Settings, doorkey: Doorkey) -> Iterator[Finding]:

@@ -11,6 +11,8 @@ gate_cookies.py      what a visitor came with
 tickets.py           where somebody wanted to go, sealed, and the way back; login_loop.py notices circles
 bearer.py            what API clients come with; gate_tokens.py are our own, foreign_tokens.py are others'
 checkpoint.py        from the request of a proxy to its answer: the order of all this
+echo.py              what reaches an application, for `doorkey check --through`
+gate_request.py      a request as every adapter hands it in
 parts.py             everything put together
 asgi.py, wsgi.py     thin adapters; authorizer.py is Apache's, over fastcgi.py; lifespan.py starts and stops it
 """

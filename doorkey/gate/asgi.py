@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any
 
 from doorkey.gate.answer import Answer
-from doorkey.gate.checkpoint import Checkpoint, CheckRequest
+from doorkey.gate.checkpoint import Checkpoint
+from doorkey.gate.echo import ECHO_PATH, Echo
+from doorkey.gate.gate_request import CheckRequest
 from doorkey.sessions.lifecycle import OpenSession
 
 Message = MutableMapping[str, Any]
@@ -25,19 +27,23 @@ MOST_WAITING = 500
 class GateAsgi:
     """`checkpoint` behind ASGI; one for each process."""
 
-    def __init__(self, checkpoint: Checkpoint):
+    def __init__(self, checkpoint: Checkpoint, echo: Echo):
         self._checkpoint = checkpoint
+        self._echo = echo
         self.admits = checkpoint.admits
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gate")
         self._waiting = 0
 
     def takes(self, scope: Message) -> bool:
         """Whether this request is the gate's."""
-        return self._checkpoint.takes(scope["raw_path"])
+        return self._checkpoint.takes(scope["raw_path"]) or scope["raw_path"] == ECHO_PATH
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         peer = scope["client"][0] if scope.get("client") else ""
         check = CheckRequest(scope["method"], scope["raw_path"], scope["query_string"], scope["headers"], peer)
+        if check.path == ECHO_PATH:
+            await _send(send, self._echo.answer(check))
+            return
         answer, session = await self.answer(check)
         await _send(send, answer)
         self.note(session)

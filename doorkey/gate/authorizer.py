@@ -7,8 +7,8 @@ HTTP_. `SetEnvIf Request_URI ^/ DOORKEY_POLICY=admins` chooses a named policy.
 from collections.abc import Mapping
 
 from doorkey.gate.asgi import GateAsgi
-from doorkey.gate.checkpoint import CheckRequest
 from doorkey.gate.fastcgi import FcgiAnswer
+from doorkey.gate.gate_request import CheckRequest
 
 ASKED = {
     "x-forwarded-method": "REQUEST_METHOD",

@@ -30,10 +30,11 @@ from doorkey.gate.answer import Answer, allowed, forbidden_page, refused, to_log
 from doorkey.gate.bearer import Bearers
 from doorkey.gate.decide import Caller, Decision, decide, demand
 from doorkey.gate.gate_cookies import Credentials, GateCookies
+from doorkey.gate.gate_request import CheckRequest
 from doorkey.gate.identity_headers import PREFIX, Header, identity_headers, visible
 from doorkey.gate.oauth2_proxy_dialect import OAUTH2_PROXY, demands
 from doorkey.gate.oauth2_proxy_dialect import PATH as OAUTH2_PROXY_PATH
-from doorkey.gate.original_request import DIALECTS, FORWARD, Dialect, Headers, OddRequest, Original, RawHeaders
+from doorkey.gate.original_request import DIALECTS, FORWARD, Dialect, Headers, OddRequest, Original
 from doorkey.gate.policy import Condition, Guarded, RuleSet
 from doorkey.gate.policy_file import PolicyFile
 from doorkey.gate.tickets import Ticket, Tickets, shorter
@@ -47,21 +48,6 @@ SECRET_HEADER = "x-doorkey-proxy-secret"  # noqa: S105
 PREFIX_PATH = b"/check/"
 TOKEN_PATIENCE = 1.0
 """Seconds that a check waits for a newer access token, where a rule hands it to the application."""
-
-
-@dataclass(frozen=True)
-class CheckRequest:
-    """A request of a proxy. `path` and `query` as they came; header names in lower case; `peer` "" when unknown.
-
-    `is_admitted`: whoever it came through has looked at the peer.
-    """
-
-    method: str
-    path: bytes
-    query: bytes
-    headers: RawHeaders
-    peer: str
-    is_admitted: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,12 @@ Verdict = Literal["allow", "log_in", "forbid"]
 SEVERITY: dict[Verdict, int] = {"allow": 0, "log_in": 1, "forbid": 2}
 
 
+PROBE_PROVIDER = "doorkey.check"
+"""Where the sessions of `doorkey check --through` come from; no provider's id has a dot."""
+
+_PROBES = Rule("probe")
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who asks, by a session or by a token: until `ends` (seconds since the epoch), with these `scopes`.
@@ -52,6 +58,8 @@ def decide(
 ) -> Decision:
     """The decision for `caller`; `absent` says why there is none. Of several readings of a path the strictest wins."""
     present = caller if caller and now < caller.ends else None
+    if present and present.identity.provider == PROBE_PROVIDER:
+        return _judge_probe(present, original)
     if caller and not present:
         absent = "expired"
     decisions = [_judge(present, rule, absent) for rule in _rules(original, rules)]
@@ -75,6 +83,11 @@ def _rules(original: Original, rules: RuleSet) -> list[Rule]:
         for authority in (original.authority, *original.also)
         for reading in original.path.readings
     ]
+
+
+def _judge_probe(caller: Caller, original: Original) -> Decision:
+    may = original.is_plain and original.path.readings == ("/.doorkey/echo",)
+    return Decision("allow" if may else "forbid", "probe" if may else "not_allowed:probe", _PROBES, caller)
 
 
 def _judge(caller: Caller | None, rule: Rule, absent: str) -> Decision:

@@ -327,9 +327,13 @@ def _phrase(status: int) -> bytes:
 
 
 def _with_type(headers: Headers) -> Headers:
-    """mod_authnz_fcgi makes every body text/html; deploy/apache/ puts the type back from a header that survives."""
+    """mod_authnz_fcgi makes every body text/html; deploy/apache/ puts the type back from a header that survives.
+
+    It also cuts a body after about 8000 bytes, so a length of ours could be wrong.
+    """
+    kept = tuple(header for header in headers if header[0].lower() != b"content-length")
     types = tuple((b"X-Doorkey-Type", value) for name, value in headers if name.lower() == b"content-type")
-    return (*headers, *types)
+    return (*kept, *types)
 
 
 def _variables(headers: Headers) -> Headers:

@@ -47,7 +47,7 @@ class GateCookies:
         self._own_host = own_host
         self._domain = domain
         prefix = "__Host-" if secure else ""
-        self._own = prefix + OWN_COOKIE
+        self.own = prefix + OWN_COOKIE
         self.outside = prefix + OUTSIDE_COOKIE
 
     def reaches(self, host: str) -> bool:
@@ -67,12 +67,12 @@ class GateCookies:
     def _name_for(self, host: str) -> str:
         if not self.reaches(host):
             return self.outside
-        return DOMAIN_COOKIE if self._domain else self._own
+        return DOMAIN_COOKIE if self._domain else self.own
 
     def _secret(self, name: str, value: str, host: str) -> bytes | None:
         if name == DOMAIN_COOKIE:
             return decode_secret(value)
-        if name == self._own:
+        if name == self.own:
             secret = decode_secret(value)
             return SessionIds.of(secret).gate_secret if secret else None
         sealed = decode(value)

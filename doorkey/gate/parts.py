@@ -1,7 +1,7 @@
 """The gate, put together: what the adapters, the pages and the command line need of it. Called by factory.py."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from doorkey.gate.gate_tokens import GateTokens
 from doorkey.gate.policy import Guarded
 from doorkey.gate.policy_file import PolicyFile
 from doorkey.gate.policy_text import PolicyError
-from doorkey.gate.tickets import AcceptTicket, Ticket, Tickets
+from doorkey.gate.tickets import AcceptTicket, ProbeKey, Ticket, Tickets
 from doorkey.oauth.identity_assertion import Asserter
 from doorkey.oauth.provider_directory import ProviderDirectory
 from doorkey.sessions.lifecycle import Sessions
@@ -39,6 +39,7 @@ class GateParts:
     return_tickets: Tickets[Ticket]
     accept_tickets: Tickets[AcceptTicket]
     asserter: Asserter
+    probe_keys: Tickets[ProbeKey]
 
 
 def gate_parts(
@@ -49,7 +50,7 @@ def gate_parts(
     sessions: Sessions,
     refresher: Refresher,
     directory: ProviderDirectory,
-    readers: Callable[[], list[Reader]],
+    readers: Sequence[Reader],
     clock: Clock,
     random: RandomBytes,
 ) -> GateParts:
@@ -68,12 +69,13 @@ def gate_parts(
         like_oauth2_proxy=settings.gate_headers == "oauth2-proxy",
         oauth2_paths=settings.oauth2_proxy_paths,
     )
-    bearers = Bearers([OwnTokens(GateTokens(store, keyring, clock, random)), *readers()])
+    bearers = Bearers([OwnTokens(GateTokens(store, keyring, clock, random)), *readers])
     checkpoint = Checkpoint(
         gate, policy, sessions, refresher, directory.configured, bearers, cookies, tickets, asserter, clock
     )
     accept = Tickets(keyring, AcceptTicket, clock)
-    return GateParts(checkpoint, policy, guarded, cookies, tickets, accept, asserter)
+    probes = Tickets(keyring, ProbeKey, clock)
+    return GateParts(checkpoint, policy, guarded, cookies, tickets, accept, asserter, probes)
 
 
 def open_policy(settings: Settings, clock: Clock) -> PolicyFile:

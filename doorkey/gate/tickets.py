@@ -2,6 +2,7 @@
 
     Ticket          in `/login?rt=`: what was asked for and why it was not let through; ten minutes
     AcceptTicket    in `/.doorkey/accept?t=` of a host that the gate cookie does not reach; half a minute, once
+    ProbeKey        in the requests of `doorkey check --through`; five minutes
 
 Nothing in a URL is of the visitor's choosing, so `/login` cannot be made a way to other sites.
 Made by checkpoint.py and web/gate_return.py.
@@ -18,11 +19,12 @@ from doorkey.sessions.seal import Keyring
 
 TICKET_SECONDS = 600
 ACCEPT_SECONDS = 30
+PROBE_SECONDS = 300
 LONGEST_URL = 2048
 EARLY_SECONDS = 60
 """How far ahead the clock may be of whoever sealed a ticket."""
 
-T = TypeVar("T", bound="Ticket | AcceptTicket")
+T = TypeVar("T", bound="Ticket | AcceptTicket | ProbeKey")
 
 
 class Ticket(msgspec.Struct, frozen=True, array_like=True):
@@ -65,6 +67,17 @@ class AcceptTicket(msgspec.Struct, frozen=True, array_like=True):
     @property
     def ends(self) -> float:
         return self.issued + ACCEPT_SECONDS
+
+
+class ProbeKey(msgspec.Struct, frozen=True, array_like=True):
+    """What opens the echo page to `doorkey check --through`; `nonce` comes back with each answer."""
+
+    nonce: str
+    issued: float
+
+    @property
+    def ends(self) -> float:
+        return self.issued + PROBE_SECONDS
 
 
 class Tickets(Generic[T]):

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from doorkey.gate.checkpoint import Checkpoint, CheckRequest
+from doorkey.gate.checkpoint import Checkpoint
+from doorkey.gate.gate_request import CheckRequest
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
