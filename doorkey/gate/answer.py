@@ -5,6 +5,8 @@ sent there, and what a client should read travels in `X-Doorkey-Body`. Everybody
 ever sets a cookie, because most proxies drop cookies of answers that let somebody pass.
 """
 
+import base64
+import hashlib
 import html
 import json
 from dataclasses import dataclass
@@ -16,10 +18,10 @@ from doorkey.gate.original_request import Dialect, Original
 from doorkey.http_headers import BARE_CSP
 
 JSON = b"application/json"
+HTML = b"text/html; charset=utf-8"
 MOST_IN_HEADER = 1000
 CHALLENGE = b'Bearer realm="doorkey"'
 _TO_BROWSERS = (
-    (b"content-security-policy", BARE_CSP.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
@@ -48,7 +50,8 @@ def _answer(
         (b"content-length", str(len(body)).encode()),
     ]
     if kind:
-        common += [(b"content-type", kind), *_TO_BROWSERS]
+        policy = _PAGE_CSP if kind is HTML else BARE_CSP
+        common += [(b"content-type", kind), (b"content-security-policy", policy.encode()), *_TO_BROWSERS]
     return Answer(status, (*common, *headers), body)
 
 
@@ -95,16 +98,23 @@ def forbidden_page(dialect: Dialect, decision: Decision, page_url: str, request_
     account = decision.caller.identity.email or decision.caller.identity.user if decision.caller else ""
     words = {"account": account[:100], "rule": decision.rule.name, "request": request_id}
     shown = {name: html.escape(value) for name, value in words.items()}
-    body = _FORBIDDEN.format(url=html.escape(page_url) if len(page_url) < 600 else "", **shown)
+    url = html.escape(page_url) if len(page_url) < 600 else "/"
+    body = _FORBIDDEN.format(style=_STYLE, url=url, **shown)
     encoded = body.encode("ascii", "xmlcharrefreplace")
     where = (b"x-doorkey-page", page_url.encode("ascii"))
-    return _answer(403, decision.reason, request_id, where, body=encoded, kind=b"text/html; charset=utf-8")
+    return _answer(403, decision.reason, request_id, where, body=encoded, kind=HTML)
 
 
-_FORBIDDEN = """<!doctype html><html lang="en"><meta charset="utf-8">\
-<meta name="viewport" content="width=device-width"><title>Not allowed</title>\
+_STYLE = (
+    "body{font:1.05rem/1.5 system-ui,sans-serif;max-width:34rem;margin:12vh auto;padding:0 1.5rem}"
+    "h1{font-size:1.8rem}a{display:inline-block;padding:.6em 1.1em;border:1px solid;border-radius:.6em;color:inherit}"
+)
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_PAGE_CSP = BARE_CSP + f"; style-src 'sha256-{_STYLE_HASH}'"
+_FORBIDDEN = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">\
+<meta name="viewport" content="width=device-width"><title>Not allowed</title><style>{style}</style>\
 <h1>You may not open this</h1>
-<p>You are signed in as <b>{account}</b>; the rule <code>{rule}</code> decided.</p>
-<p><a href="{url}">Why, and how to switch account</a></p>
+<p>You are signed in as <b>{account}</b>. The rule <code>{rule}</code> decided.</p>
+<p><a href="{url}">Switch account</a></p>
 <p>Request id <code>{request}</code></p></html>
 """
