@@ -12,6 +12,7 @@ COPY app.py ./
 COPY doorkey ./doorkey
 COPY templates ./templates
 COPY static ./static
+COPY deploy ./deploy
 ENV PATH=/opt/doorkey/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

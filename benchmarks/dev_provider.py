@@ -27,7 +27,7 @@ FORM = "application/x-www-form-urlencoded"
 EMPTY = """
 from flask import Flask
 from doorkey.cli.uvicorn_server import run
-from doorkey.web.asgi import DoorkeyAsgi
+from doorkey.web.pages_asgi import DoorkeyAsgi
 app = Flask("empty")
 app.add_url_rule("/oauth/token", view_func=lambda: {"ok": True}, methods=["POST"])
 run(DoorkeyAsgi(app, threads=32), host="127.0.0.1", port=%d, announce=lambda: print("is ready", flush=True))

@@ -50,10 +50,10 @@ from doorkey.web import (
     provider_logout,
     security,
 )
-from doorkey.web.asgi import DoorkeyAsgi
 from doorkey.web.login_circles import Circles
 from doorkey.web.logout_states import LogoutStates
 from doorkey.web.mount import mount
+from doorkey.web.pages_asgi import DoorkeyAsgi
 from doorkey.web.posted_callbacks import PostedCallbacks
 from doorkey.web.rate_limit import RateLimit
 from doorkey.web.runtime import Doorkey
@@ -79,9 +79,31 @@ def create_app(
     events.quiet_libraries()
 
     app = _bare_app(settings)
-    secure = settings.public_url.startswith("https://")
+    doorkey = _collaborators(settings, app, store or open_store(settings, clock), transport, clock, random)
+    app.extensions["doorkey"] = doorkey
+    secure, gate_domain = settings.public_url.startswith("https://"), settings.cookie_domain
+    app.session_interface = SealedSessionInterface(app, doorkey.sessions, secure=secure, gate_domain=gate_domain)
+
+    security.init_app(app)
+    problems.init_app(app)
+    for blueprint in (account.bp, my_sessions.bp, login.bp, logout.bp, provider_logout.bp, gate_pages.bp, ops.bp):
+        app.register_blueprint(blueprint)
+    if settings.oauth2_proxy_paths:
+        app.register_blueprint(oauth2_proxy_paths.bp)
+    app.wsgi_app = GateWsgi(app.wsgi_app, doorkey.gate.checkpoint)  # type: ignore[method-assign]
+    return app
+
+
+def _collaborators(
+    settings: Settings,
+    app: Flask,
+    store: SessionStore,
+    transport: Transport | None,
+    clock: Clock,
+    random: RandomBytes,
+) -> Doorkey:
+    """Everything that the routes work with."""
     keyring = Keyring(server_keys(settings), random)
-    store = store or open_store(settings, clock)
     lives = {"idle": settings.session_idle, "absolute": settings.session_absolute}
     sessions = Sessions(store, keyring, **lives, clock=clock, random=random)
     providers, adapters = _providers(settings, app, clock)
@@ -89,19 +111,12 @@ def create_app(
     directory = _directory(settings, providers, transport, clock)
     checks = Checks(directory.keys, clock, settings.clock_leeway)
     refresher = Refresher(sessions, directory, checks, transport, clock, most_waiting=max(1, settings.threads // 2))
-    gate = gate_parts(
-        settings,
-        store=store,
-        keyring=keyring,
-        sessions=sessions,
-        refresher=refresher,
-        directory=directory,
-        readers=foreign_readers(settings, directory, transport, clock),
-        clock=clock,
-        random=random,
-    )
-    cookies: dict[str, Any] = {"keyring": keyring, "secure": secure, "clock": clock}
-    app.extensions["doorkey"] = Doorkey(
+    cookies: dict[str, Any] = {
+        "keyring": keyring,
+        "secure": settings.public_url.startswith("https://"),
+        "clock": clock,
+    }
+    return Doorkey(
         settings=settings,
         directory=directory,
         checks=checks,
@@ -112,22 +127,22 @@ def create_app(
         transactions=Transactions(**cookies),
         posted_callbacks=PostedCallbacks(**cookies),
         logout_states=LogoutStates(**cookies),
-        gate=gate,
+        gate=gate_parts(
+            settings,
+            store=store,
+            keyring=keyring,
+            sessions=sessions,
+            refresher=refresher,
+            directory=directory,
+            readers=foreign_readers(settings, directory, transport, clock),
+            clock=clock,
+            random=random,
+        ),
         circles=Circles(**cookies),
         rate_limit=RateLimit(settings.rate_limit, clock),
         clock=clock,
         random=random,
     )
-    app.session_interface = SealedSessionInterface(app, sessions, secure=secure, gate_domain=settings.cookie_domain)
-
-    security.init_app(app)
-    problems.init_app(app)
-    for blueprint in (account.bp, my_sessions.bp, login.bp, logout.bp, provider_logout.bp, gate_pages.bp, ops.bp):
-        app.register_blueprint(blueprint)
-    if settings.oauth2_proxy_paths:
-        app.register_blueprint(oauth2_proxy_paths.bp)
-    app.wsgi_app = GateWsgi(app.wsgi_app, gate.checkpoint)  # type: ignore[method-assign]
-    return app
 
 
 def create_asgi(settings: Settings | None = None) -> DoorkeyAsgi:

@@ -1,4 +1,4 @@
-"""Files and folders: where templates, static files and configurations of proxies are, and how a private folder is made."""
+"""Files and folders: templates, static files, configurations of proxies, and how a private folder is made."""
 
 import functools
 import hashlib

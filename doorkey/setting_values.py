@@ -216,6 +216,10 @@ def networks(value: str) -> tuple[Network, ...]:
 
 
 def existing_file(value: str) -> str:
-    if value and not Path(value).is_file():
-        raise ValueError(f"there is no file {value}")
+    try:
+        is_there = not value or Path(value).is_file()
+    except (OSError, ValueError):  # longer than names can be, or with a NUL in it
+        is_there = False
+    if not is_there:
+        raise ValueError(f"there is no file {value[:255]}")
     return value

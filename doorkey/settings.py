@@ -73,7 +73,7 @@ class _Reader:
         except FileNotFoundError:
             self.problems.append(f"{PREFIX}CONFIG: there is no file {path}")
             return {}
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # UnicodeDecodeError is one, and a NUL in a name another
             self.problems.append(f"{PREFIX}CONFIG: cannot read {path}: {_reason(error)}")
             return {}
         found: dict[str, str] = {}
@@ -104,7 +104,7 @@ class _Reader:
             self.problems.append(f"{name} and {name}_FILE are both set; keep one")
         try:
             return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # UnicodeDecodeError is one, and a NUL in a name another
             self.problems.append(f"{name}_FILE: cannot read {file}: {_reason(error)}")
             self.failed.add(name.removeprefix(PREFIX))
             return None
@@ -151,4 +151,6 @@ class _Reader:
 
 
 def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "no file has such a name"

@@ -1,4 +1,4 @@
-"""What web/asgi.py makes of a request before a page sees it."""
+"""What web/pages_asgi.py makes of a request before a page sees it."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask, request
 
-from doorkey.web.asgi import LARGEST_BODY, LARGEST_HEAD, LONGEST_TARGET, MOST_HEADERS, DoorkeyAsgi
+from doorkey.web.pages_asgi import LARGEST_BODY, LARGEST_HEAD, LONGEST_TARGET, MOST_HEADERS, DoorkeyAsgi
 
 Headers = Iterable[tuple[bytes, bytes]]
 

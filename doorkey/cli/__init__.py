@@ -11,7 +11,7 @@ COMMANDS = {
     "check": ("check", "Try everything that a sign-in needs at the providers, and say what is wrong."),
     "sessions": ("session_commands", "List the sessions in the store, and end them."),
     "keys": ("key_commands", "Make a new server key."),
-    "explain": ("explain", "Say which rule of the policy decides about a request, and why."),
+    "explain": ("explain_command", "Say which rule of the policy decides about a request, and why."),
     "policy": ("policy_commands", "Check the policy file."),
     "gate-token": ("gate_token_commands", "Make, list and revoke tokens of API clients."),
     "proxy-config": ("proxy_config", "Print the configuration of a reverse proxy."),

@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol with two limits it lacks: how large a request head may be, and how long it may take.
 
 Without them somebody who never finishes a head holds memory and connections for ever. What a
-head says is judged later, in web/asgi.py, which has its own and smaller limit.
+head says is judged later, in web/pages_asgi.py, which has its own and smaller limit.
 
 An app in a thread can close its connection through `scope["doorkey.hang_up"]`, and wait with
 `scope["doorkey.sleep"]`, which ends early and is true when the client has gone: the development provider

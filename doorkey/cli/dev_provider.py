@@ -20,7 +20,7 @@ from doorkey.devprovider.users import own_client
 from doorkey.devprovider.users_file import UsersFile, UsersFileError, read_users_file
 from doorkey.presets import DEV_SCOPE
 from doorkey.setting_urls import is_loopback, local_url
-from doorkey.web.asgi import DoorkeyAsgi
+from doorkey.web.pages_asgi import DoorkeyAsgi
 
 OWN_SETTINGS = ("DOORKEY_DEV_", "DOORKEY_INSECURE_DEV_PROVIDER", "DOORKEY_LOG_FORMAT")
 THREADS = 32

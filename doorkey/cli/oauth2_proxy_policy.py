@@ -7,7 +7,6 @@ import_oauth2_proxy.py last, when the table has spoken of all that nothing else 
 
 import json
 import re
-import secrets
 from pathlib import Path
 
 from doorkey.cli.oauth2_proxy_move import Move
@@ -17,7 +16,6 @@ from doorkey.setting_urls import host_patterns
 
 LARGEST_LIST = 1024 * 1024
 GROUPS = ("allowed_groups", "keycloak_groups", "gitlab_groups")
-NOBODY = "nobody@nobody.invalid"
 
 Table = dict[str, list[str]]
 Opening = tuple[str, PlainPath]
@@ -25,7 +23,7 @@ Opening = tuple[str, PlainPath]
 
 
 def move_people(move: Move, folder: Path) -> list[Table] | None:
-    """The tables of `allow`; empty for whoever is signed in, None for nobody. `folder` is the second place for files."""
+    """The tables of `allow`; empty for whoever is signed in, None for nobody. Files may be in `folder` too."""
     by_address = _by_address(move, folder)
     groups = _groups(move)
     if by_address is None:
@@ -185,7 +183,7 @@ def _rule(name: str, path: str, method: str, allow: str, more: str = "") -> str:
 
 def _allow(people: list[Table] | None, is_locked: bool) -> str:
     if people is None or is_locked:
-        return _table({"emails": [NOBODY], "groups": [f"nobody-{secrets.token_hex(16)}"]})
+        return '"nobody"'
     if not people:
         return '"signed-in"'
     tables = [_table(table) for table in people]

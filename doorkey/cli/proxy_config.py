@@ -29,9 +29,6 @@ _TWO_LINES = re.compile(
 )
 """How Envoy writes an address."""
 
-_CLUSTER = re.compile(r"(?P<start>\n *- name: (?:app|doorkey)\n(?P<indent> *))(?=connect_timeout:)")
-"""Envoy asks for the address of a name only if it is told to; that suits addresses as well."""
-
 _CHECK = re.compile(r"(?P<path>/check/(?:nginx|forward|envoy))(?![/:\w<-])")
 
 
@@ -126,8 +123,6 @@ def filled(proxy: str, names: Mapping[str, str], addresses: Mapping[str, Address
         if path.is_file() and not path.name.startswith("."):
             text = _TWO_LINES.sub(in_two_lines, path.read_text(encoding="utf-8"))
             found[path.name] = places.sub(lambda match: given[match[0]], text)
-            if proxy == "envoy":
-                found[path.name] = _CLUSTER.sub(r"\g<start>type: STRICT_DNS\n\g<indent>", found[path.name])
     return found
 
 

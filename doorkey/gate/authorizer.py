@@ -1,7 +1,7 @@
 """Apache asks over FastCGI (mod_authnz_fcgi): its parameters become a request in the dialect `forward`.
 
 What Apache says itself (REQUEST_*, REMOTE_ADDR) stands in parameters that a visitor cannot name: theirs begin with
-HTTP_. `SetEnvIf Request_URI ^/ DOORKEY_POLICY=admins` chooses a named policy.
+HTTP_. `SetEnvIf Request_URI ^/ DK_POLICY=admins` chooses a named policy.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ PASSED = (
     *("cookie", "authorization", "accept", "x-requested-with", "sec-fetch-mode", "sec-fetch-dest", "upgrade"),
     "content-type",
 )
-POLICY = "DOORKEY_POLICY"
+POLICY = "DK_POLICY"
 
 
 class Authorizer:

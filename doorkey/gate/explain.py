@@ -63,6 +63,8 @@ def demands(rule: Rule) -> str:
     """What a rule asks of somebody, in words."""
     if rule.allow.anyone:
         return "anyone, signed in or not"
+    if rule.allow.nobody:
+        return "nobody"
     provider = f" by {rule.provider}" if rule.provider else ""
     if not rule.allow.conditions:
         return f"whoever is signed in{provider}"

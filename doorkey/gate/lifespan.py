@@ -1,6 +1,6 @@
 """What starts and stops with the server: the policy listens to SIGHUP, and Apache's authorizer to its port.
 
-Driven by the lifespan of ASGI (web/asgi.py); a server that has none serves without both.
+Driven by the lifespan of ASGI (web/pages_asgi.py); a server that has none serves without both.
 """
 
 import asyncio

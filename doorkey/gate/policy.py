@@ -31,7 +31,7 @@ class Condition:
         email = "" if identity.claims.get("email_verified", True) in (False, "false") else identity.email.lower()
         if self.emails and email not in self.emails:
             return "emails"
-        if self.domains and not host_matches(email.rpartition("@")[2], self.domains):
+        if self.domains and not (email.count("@") == 1 and host_matches(email.partition("@")[2], self.domains)):
             return "domains"
         if self.groups and not self.groups & set(identity.groups):
             return "groups"
@@ -49,13 +49,16 @@ def _holds(claims: Mapping[str, Any], path: str, wanted: tuple[Any, ...]) -> boo
 
 @dataclass(frozen=True)
 class Allow:
-    """`anyone`, also who is not signed in; without conditions whoever is; else one condition must fit."""
+    """`anyone`, also who is not signed in; `nobody`; without conditions whoever is; else one condition must fit."""
 
     anyone: bool = False
+    nobody: bool = False
     conditions: tuple[Condition, ...] = ()
 
     def missing(self, identity: Identity, scopes: Iterable[str]) -> str:
         """What the conditions miss; "" when one fits, or none is set."""
+        if self.nobody:
+            return "nobody"
         scopes = tuple(scopes)
         missed = [condition.missing(identity, scopes) for condition in self.conditions]
         return "" if not missed or "" in missed else missed[0]

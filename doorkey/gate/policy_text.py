@@ -134,7 +134,9 @@ class _Reader:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise _Mistake("name", "is missing, or no name of 1 to 100 ASCII characters")
         if "allow" not in keys:
-            raise _Mistake("allow", 'is missing: "anyone", "signed-in", or a table such as { groups = ["ops"] }')
+            raise _Mistake(
+                "allow", 'is missing: "anyone", "signed-in", "nobody", or a table such as { groups = ["ops"] }'
+            )
         provider = keys.get("provider", "")
         if "provider" in keys and (not isinstance(provider, str) or not provider):
             raise _Mistake("provider", "must be the id of a provider")
@@ -210,6 +212,8 @@ def _allow(given: Any, has_provider: bool) -> Allow:
         return Allow(anyone=True)
     if given == "signed-in":
         return Allow()
+    if given == "nobody":
+        return Allow(nobody=True)
     tables = given if isinstance(given, list) else [given]
     if not tables or not all(isinstance(table, dict) and table for table in tables):
         raise _Mistake(

@@ -13,6 +13,9 @@
     jws.py                 from a signed token to claims, with the right key
     keys.py                a provider's keys
     user_info.py           Identity, and the question who signed in
+    access_token.py        JWT access tokens that API clients come with (RFC 9068)
+    introspection.py       asking a provider about an opaque token (RFC 7662)
+    identity_assertion.py  a signed word about who passed the gate
     provider.py            one provider as a value
     provider_directory.py  all of them, described by their metadata when that is needed
     metadata.py            what a provider says of itself

@@ -15,7 +15,7 @@ from flask import Flask
 
 from doorkey.cli.uvicorn_server import server_config
 from doorkey.devprovider.wire import SLEEP, Wsgi
-from doorkey.web.asgi import DoorkeyAsgi
+from doorkey.web.pages_asgi import DoorkeyAsgi
 
 THREADS = 16
 PATIENCE = 10.0

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from doorkey.web.asgi import DoorkeyAsgi
+from doorkey.web.pages_asgi import DoorkeyAsgi
 from tests.attacks.conftest import HTTPS
 from tests.support.person import Person
 
@@ -244,7 +244,7 @@ def test_a_header_with_an_underscore_is_not_taken_for_the_real_one(make_app):
 
 
 def test_a_body_that_never_ends_holds_no_thread(app, monkeypatch):
-    monkeypatch.setattr("doorkey.web.asgi.BODY_SECONDS", 0.1)
+    monkeypatch.setattr("doorkey.web.pages_asgi.BODY_SECONDS", 0.1)
 
     async def main() -> list:
         sent: list = []
