@@ -12,10 +12,11 @@ from doorkey.gate.gate_request import CheckRequest
 from doorkey.gate.tickets import ProbeKey, Tickets
 
 ECHO_PATH = b"/.doorkey/echo"
-PROBE_HEADER = b"x-doorkey-probe"
-ECHO_HEADER = b"x-doorkey-echo"
+PROBE_HEADER = b"doorkey-probe"
+ECHO_HEADER = b"doorkey-echo"
 SHOWN = ("x-doorkey-", "x-auth-request-", "x-forwarded-", "x-original-", "x-real-ip", "forwarded", "connection")
 LONGEST_VALUE = 4096
+"""The two names of its own do not begin with x-doorkey-, because proxies delete those."""
 
 
 class Echo:
