@@ -93,6 +93,7 @@ def _check_development(settings: Settings) -> Iterator[tuple[tuple[str, ...], st
         )
     if settings.cookie_domain:
         yield ("PUBLIC_URL", "PROVIDERS", "COOKIE_DOMAIN"), "DOORKEY_COOKIE_DOMAIN needs DOORKEY_PUBLIC_URL"
+    yield from _check_bearer(settings)
 
 
 def _check_cookie_domain(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -61,10 +61,11 @@ def test_a_named_policy_stands_in_the_path_of_the_check(proxy: str, wanted: str)
     assert "admins" not in run(proxy, *OWN).output
 
 
-def test_apache_cannot_name_a_policy_and_says_so() -> None:
+def test_apache_names_a_policy_by_a_variable_in_the_server_of_the_application() -> None:
     done = run("apache", *OWN, "--policy", "admins")
-    assert done.exit_code == 2
-    assert "ServerName" not in done.output
+    assert done.exit_code == 0
+    assert re.search(r"ServerName \S+\n    SetEnvIf Request_URI \^ DK_POLICY=admins\n", done.output)
+    assert done.output.count("DK_POLICY=admins") == 1
 
 
 HOSTILE = [

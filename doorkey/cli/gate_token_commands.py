@@ -12,19 +12,16 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
 import click
 
-from doorkey.cli.settings_errors import fail, load_settings
+from doorkey.cli.store_access import Access, away, existing_store, own_store
 from doorkey.clock import iso, system_clock, system_random
-from doorkey.errors import SettingsError, StoreUnavailable
-from doorkey.factory import open_store, server_keys
+from doorkey.errors import StoreUnavailable
 from doorkey.gate.gate_tokens import HOST_SCOPE, GateTokens, Listed
-from doorkey.sessions.seal import Keyring
 from doorkey.setting_values import SCOPE_TOKEN, duration
 
-NOTHING, AWAY = 1, 5
+NOTHING = 1
 MOST_SCOPES = 50
 
 
@@ -59,7 +56,7 @@ def new(user: str, scopes: tuple[str, ...], groups: tuple[str, ...], expires: in
     """Make a token. It is shown now and never again."""
     if not re.fullmatch(r"[\x21-\x7e]{1,100}", user):
         raise click.BadParameter("1 to 100 visible ASCII characters", param_hint="--user")
-    with _tokens() as tokens:
+    with _tokens(own_store()) as tokens:
         secret, listed = tokens.new(user, scopes=scopes, groups=groups, seconds=expires)
     if as_json:
         click.echo(json.dumps({"token": secret, **_facts(listed)}))
@@ -74,7 +71,7 @@ def new(user: str, scopes: tuple[str, ...], groups: tuple[str, ...], expires: in
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each token.")
 def list_tokens(as_json: bool) -> None:
     """The tokens that live, oldest first."""
-    with _tokens() as tokens:
+    with _tokens(existing_store()) as tokens:
         found = tokens.all()
     if not as_json and not found:
         click.echo("There is no gate token.", err=True)
@@ -88,7 +85,7 @@ def list_tokens(as_json: bool) -> None:
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 def revoke(ids: tuple[str, ...]) -> None:
     """End the tokens with these ids, as `list` shows them."""
-    with _tokens() as tokens:
+    with _tokens(existing_store()) as tokens:
         unknown = [id for id in ids if not tokens.revoke(id)]
     for id in unknown:
         click.echo(f"doorkey: there is no gate token {id}", err=True)
@@ -108,19 +105,9 @@ def _facts(listed: Listed) -> dict[str, object]:
 
 
 @contextmanager
-def _tokens() -> Iterator[GateTokens]:
-    """Exits with 2 or 5."""
-    settings = load_settings()
+def _tokens(access: Access) -> Iterator[GateTokens]:
+    """Exits with 5."""
     try:
-        keyring = Keyring(server_keys(settings))
-        yield GateTokens(open_store(settings), keyring, system_clock, system_random)
-    except SettingsError as error:
-        fail(error)
+        yield GateTokens(access.store, access.keyring, system_clock, system_random)
     except StoreUnavailable as error:
-        _away(error)
-
-
-def _away(error: StoreUnavailable) -> NoReturn:
-    click.echo(f"doorkey: {error.message} ({error.detail})", err=True)
-    click.echo("hint: check DOORKEY_SESSION_STORE, and that the store is running", err=True)
-    raise SystemExit(AWAY)
+        away(access.name, error)

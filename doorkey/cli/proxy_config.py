@@ -101,7 +101,7 @@ def command(
     addresses = {APP: app, DOORKEY: doorkey, FASTCGI: fastcgi or Address(doorkey.host, 9001)}
     files = filled(proxy, names, addresses)
     if policy:
-        files = _with_policy(files, policy, proxy)
+        files = _with_policy(files, policy, proxy) if proxy != "apache" else _with_apache_policy(files, policy, host)
     if folder is None:
         click.echo(_joined(files), nl=False)
     else:
@@ -150,6 +150,13 @@ def _with_policy(files: Mapping[str, str], policy: str, proxy: str) -> dict[str,
     if not count:
         raise click.UsageError(f"{proxy} asks without a path, so that it cannot name a policy")
     return found
+
+
+def _with_apache_policy(files: Mapping[str, str], policy: str, host: str) -> dict[str, str]:
+    """Its check has no path: a variable names the policy, in the server of the application."""
+    mark = f"    ServerName {host}\n"
+    named = f"{mark}    SetEnvIf Request_URI ^ DK_POLICY={policy}\n"
+    return {name: text.replace(mark, named) for name, text in files.items()}
 
 
 def _joined(files: Mapping[str, str]) -> str:

@@ -11,28 +11,21 @@ no token and no secret, and makes neither a store nor a key. Exit codes: 0 done,
 
 import io
 import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NoReturn
 
 import click
 
-from doorkey.cli.settings_errors import fail, load_settings
+from doorkey.cli.store_access import away, existing_store
 from doorkey.clock import iso, system_clock
-from doorkey.errors import SettingsError, StoreUnavailable
+from doorkey.errors import StoreUnavailable
 from doorkey.events import clean_text
-from doorkey.factory import open_store, server_keys
 from doorkey.oauth.id_token import LONGEST_SUBJECT
-from doorkey.sessions.key_file import KEY_FILE
 from doorkey.sessions.roster import Entry, Roster
-from doorkey.sessions.seal import Keyring
 from doorkey.sessions.summary import Summary
-from doorkey.settings import Settings
 
-NOTHING, UNREADABLE, AWAY = 1, 2, 5
+NOTHING, UNREADABLE = 1, 2
 COLUMNS = ("ID", "USER", "PROVIDER", "DEVICE", "SIGNED IN", "LAST SEEN")
 STEP = 500
 """Sessions between two words about how far reading is."""
@@ -63,7 +56,7 @@ class Found:
                 self.unreadable += entry.summary is None and now < entry.ends
                 yield entry
         except StoreUnavailable as error:
-            _away(self.store, error)
+            away(self.store, error)
         if shows and len(self._met) >= STEP:
             click.echo("\r\033[K", nl=False, err=True)
 
@@ -137,35 +130,8 @@ def revoke_user(user: str, provider: str | None) -> None:
 
 def _found() -> Found:
     """The store of the settings. Exits with 2, or with 5 when there is none."""
-    settings = load_settings()
-    file = _file(settings)
-    name = f"sqlite:{file}" if file else str(settings.session_store)
-    try:
-        if file and not os.path.exists(file):
-            raise StoreUnavailable("there is no such file yet, or this user may not see it")
-        if not settings.secret_key and not os.path.exists(settings.instance / KEY_FILE):
-            raise SettingsError([f"DOORKEY_SECRET_KEY is not set, and there is no {settings.instance / KEY_FILE}"])
-        store = open_store(settings)
-        found = Found(Roster(store, Keyring(server_keys(settings))), name)
-        store.concerns()  # one node of a Cluster would show a part of the sessions, as if it were all
-    except SettingsError as error:
-        fail(error)
-    except StoreUnavailable as error:
-        _away(name, error)
-    return found
-
-
-def _file(settings: Settings) -> Path | None:
-    address = settings.session_store
-    if address.kind != "sqlite":
-        return None
-    return Path(address.path) if address.path else settings.instance / "sessions.sqlite3"
-
-
-def _away(store: str, error: StoreUnavailable) -> NoReturn:
-    detail = clean_text(error.detail)
-    click.echo(f"doorkey: cannot use the session store {store} (DOORKEY_SESSION_STORE): {detail}", err=True)
-    raise SystemExit(AWAY)
+    access = existing_store()
+    return Found(Roster(access.store, access.keyring), access.name)
 
 
 def _fits(summary: Summary, user: str | None, provider: str | None) -> bool:
@@ -181,7 +147,7 @@ def _end(found: Found, entries: list[Entry]) -> int:
             ended += found.roster.end(entry) and now < entry.ends
     except StoreUnavailable as error:
         click.echo(f"{_sessions(ended)} ended, then the store was away.")
-        _away(found.store, error)
+        away(found.store, error)
     click.echo(f"{_sessions(ended)} ended.")
     return ended
 

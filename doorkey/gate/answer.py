@@ -78,9 +78,8 @@ def refused(
 ) -> Answer:
     """For programs, as JSON: who has to log in (401, RFC 6750 section 3), may not, or did not ask properly."""
     told = {"error": error.code, "message": error.message, "hint": error.hint, "request_id": request_id}
-    body = json.dumps(
-        told | ({"rule": rule} if rule else {}) | ({"login_url": login_url} if login_url else {})
-    ).encode()
+    told |= ({"rule": rule} if rule else {}) | ({"login_url": login_url} if login_url else {})
+    body = json.dumps(told).replace("<", "\\u003c").encode()  # Apache calls every body of an authorizer HTML
     headers: list[Header] = []
     status = status or error.status
     if status == 401:

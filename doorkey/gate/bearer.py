@@ -11,6 +11,8 @@ from doorkey.gate.decide import Caller
 from doorkey.gate.gate_tokens import PREFIX, GateTokens, caller_of
 from doorkey.gate.original_request import Original
 
+LONGEST = 16 * 1024
+
 
 class Reader(Protocol):
     """Raises `StoreUnavailable` or another `DoorkeyError` when it cannot tell now."""
@@ -44,5 +46,7 @@ class Bearers:
 
     def caller(self, token: str, original: Original) -> Caller | None:
         """Raises `StoreUnavailable` or another `DoorkeyError`."""
+        if len(token) > LONGEST or not token.isascii():
+            return None
         reader = next((reader for reader in self._readers if reader.knows(token)), None)
         return reader.read(token, original) if reader else None

@@ -18,7 +18,6 @@ DOMAIN_COOKIE = "__Secure-doorkey-gate"
 OWN_COOKIE = "doorkey"
 OUTSIDE_COOKIE = "doorkey-gate"
 PURPOSE = "gate cookie"
-LONGEST_BEARER = 16 * 1024
 
 
 @dataclass(frozen=True)
@@ -93,5 +92,4 @@ def _values(cookies: str, name: str) -> list[str]:
 
 def _bearer(headers: Headers) -> str:
     scheme, _, token = headers.any("authorization").partition(" ")
-    token = token.strip()
-    return token if scheme.lower() == "bearer" and 0 < len(token) <= LONGEST_BEARER and token.isascii() else ""
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -5,17 +5,16 @@ scopes are is the same for introspected ones (introspection.py), so `NOT_ANOTHER
 `scopes_of()` serve both. Called by gate/foreign_tokens.py.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeGuard
+from typing import Any
 
 import msgspec
 
 from doorkey.clock import Clock
 from doorkey.errors import BearerInvalid, SignatureInvalid, TokenEncrypted
 from doorkey.oauth.http import Transport
-from doorkey.oauth.id_token import ISS, NBF, SUB, Claims, Expected, Kind, Rule, validate
+from doorkey.oauth.id_token import ISS, NBF, SUB, Claims, Expected, Kind, Rule, is_time, validate
 from doorkey.oauth.jws import unchecked_claims
 from doorkey.oauth.keys import KeySource
 from doorkey.oauth.provider import Provider
@@ -29,7 +28,7 @@ STEP = "access token"
 SECONDS = 5.0
 """For fetching keys: a visitor's request waits meanwhile."""
 
-UNKNOWN_ISSUER = "bearer"
+UNKNOWN_ISSUER = "doorkey.bearer"
 """What applications are told in place of a provider, when no configured one has this issuer."""
 
 _DIRECTORY_NAME = "bearer tokens"
@@ -42,12 +41,6 @@ BEARER_TYPES = ("bearer", "jwt", "at+jwt", "access")
 
 ACCESS_USES = ("access", "access_token")
 """The same for `token_use` (Cognito: id; Hydra: refresh_token)."""
-
-
-def is_time(value: Any) -> TypeGuard[float]:
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e12 and math.isfinite(value)
-    )
 
 
 def names_audience(claims: Claims, expected: Expected) -> bool:

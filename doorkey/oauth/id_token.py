@@ -89,7 +89,7 @@ def is_text(value: str) -> bool:
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
 
 
-def _is_time(value: Any) -> TypeGuard[float]:
+def is_time(value: Any) -> TypeGuard[float]:
     return (
         isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e12 and math.isfinite(value)
     )
@@ -109,17 +109,17 @@ def _is_for_us(claims: Claims, expected: Expected) -> bool:
 def _in_time(claims: Claims, expected: Expected) -> bool:
     end = claims.get("exp")
     latest = expected.now + LONGEST_LIFE + expected.leeway
-    return _is_time(end) and expected.now < end + expected.leeway and end <= latest
+    return is_time(end) and expected.now < end + expected.leeway and end <= latest
 
 
 def _issued_lately(claims: Claims, expected: Expected) -> bool:
     issued = claims.get("iat")
-    return _is_time(issued) and expected.now - OLDEST - expected.leeway <= issued <= expected.now + expected.leeway
+    return is_time(issued) and expected.now - OLDEST - expected.leeway <= issued <= expected.now + expected.leeway
 
 
 def _not_before(claims: Claims, expected: Expected) -> bool:
     start = claims.get("nbf", 0)
-    return _is_time(start) and start <= expected.now + expected.leeway
+    return is_time(start) and start <= expected.now + expected.leeway
 
 
 def _same_nonce(claims: Claims, expected: Expected) -> bool:
@@ -134,7 +134,7 @@ def _fits_access_token(claims: Claims, expected: Expected) -> bool:
 def _signed_in_lately(claims: Claims, expected: Expected) -> bool:
     allowed = expected.asked("max_age")
     at = claims.get("auth_time")
-    return not allowed.isdecimal() or (_is_time(at) and expected.now <= at + int(allowed) + expected.leeway)
+    return not allowed.isdecimal() or (is_time(at) and expected.now <= at + int(allowed) + expected.leeway)
 
 
 def _strong_enough(claims: Claims, expected: Expected) -> bool:

@@ -17,10 +17,10 @@ from typing import Any
 from doorkey.clock import Clock
 from doorkey.errors import BearerInvalid, DoorkeyError, ProviderError, ProviderUnreachable
 from doorkey.events import clean_text
-from doorkey.oauth.access_token import AUDIENCE, ISSUED, NOT_ANOTHER_KIND, for_audience, is_time
+from doorkey.oauth.access_token import AUDIENCE, ISSUED, NOT_ANOTHER_KIND, for_audience
 from doorkey.oauth.client_auth import ClientProof
 from doorkey.oauth.http import Transport, read_json_object
-from doorkey.oauth.id_token import NBF, Claims, Expected, Rule, is_subject
+from doorkey.oauth.id_token import NBF, Claims, Expected, Rule, is_subject, is_time
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.provider_directory import ProviderDirectory
 from doorkey.oauth.token import LONGEST_TOKEN
