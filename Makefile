@@ -26,7 +26,7 @@ unit: $(VENV)/dev.stamp debian
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/faults --ignore tests/samples
 	@echo "== pytest: projects of their own, and what faults cost"
-	@$(BIN)/python -m pytest tests/samples tests/faults
+	@$(BIN)/python -m pytest -p no:schemathesis -p no:hypothesispytest tests/samples tests/faults
 
 faults: $(VENV)/dev.stamp debian ## What happens when stores and processes fail: requests, 503s, sessions lost
 	@$(BIN)/python -m tests.faults

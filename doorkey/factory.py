@@ -37,6 +37,7 @@ from doorkey.sessions.roster import Roster
 from doorkey.sessions.seal import Keyring
 from doorkey.sessions.sqlite_store import SqliteStore
 from doorkey.sessions.store import SessionStore
+from doorkey.setting_rules import DEV_PROVIDER_ID
 from doorkey.settings import Settings, provider_settings
 from doorkey.web import (
     account,
@@ -59,8 +60,6 @@ from doorkey.web.rate_limit import RateLimit
 from doorkey.web.runtime import Doorkey
 from doorkey.web.session_interface import SealedSessionInterface
 from doorkey.web.transactions import Transactions
-
-DEV_PROVIDER_ID = "dev"
 
 
 def create_app(

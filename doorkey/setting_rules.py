@@ -7,6 +7,7 @@ from doorkey.presets import ISSUER_FORMS
 from doorkey.setting_tables import ProviderSettings, Settings
 
 LARGEST_LEEWAY = 600
+DEV_PROVIDER_ID = "dev"
 
 
 def check_provider(provider: ProviderSettings) -> Iterator[tuple[str, str]]:
@@ -66,6 +67,8 @@ def cross_check(settings: Settings, *, debug: bool) -> Iterator[tuple[tuple[str,
 def _check_bearer(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
     """What is accepted of API clients must have been made for here (RFC 8725 section 3.9)."""
     clients = {provider.id: provider.client_id for provider in settings.providers}
+    if settings.development:
+        clients = {DEV_PROVIDER_ID: settings.dev_client_id}
     issuer, asked, audience = settings.bearer_issuer, settings.bearer_introspection, settings.bearer_audience
     sources = ("BEARER_ISSUER", "BEARER_AUDIENCE", "BEARER_INTROSPECTION", "PROVIDERS")
     if asked and asked not in clients:

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from flask import Flask
 
 from doorkey.factory import create_app
 from doorkey.settings import Settings, load
+from tests.support.made_once import made_once
 from tests.support.person import Person
 from tests.support.scripted_provider import ScriptedProvider
 
@@ -45,6 +48,20 @@ def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _made_once() -> Iterator[None]:
+    with made_once():
+        yield
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory where that exists, and gone afterwards: thousands of sign-ins would wait for the disk otherwise."""
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    with tempfile.TemporaryDirectory(prefix="doorkey-", dir=memory) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture
 def clock() -> MovedClock:
     return MovedClock()
@@ -52,9 +69,10 @@ def clock() -> MovedClock:
 
 @pytest.fixture
 def stub() -> Iterator[ScriptedProvider]:
+    """Nobody waits for its end, which takes a moment that thousands of tests cannot afford."""
     provider = ScriptedProvider()
     yield provider
-    provider.close()
+    threading.Thread(target=provider.close, daemon=True).start()
 
 
 def provider_settings(id: str, url: str) -> dict[str, str]:

@@ -208,5 +208,6 @@ def test_it_is_alive_while_every_thread_waits(tmp_path: Path) -> None:
                 waiting[-1].sendall(f"{lines}Cookie: {cookies}\r\n\r\n".encode())
             time.sleep(0.3)
             assert answers_at_once(running)
+            silent.close()  # nobody waits any longer, and the server can stop
             for connection in waiting:
                 connection.close()

@@ -1,6 +1,7 @@
 """The shape of the package: imports point downwards, names are unique, sizes stay small (DESIGN section 2)."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -40,6 +41,17 @@ MODULES = {
 }
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    """Parsed once for all tests here, which look at each file many times."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(tree_of(path)))
+
+
 def layer_of(module: str) -> str:
     """The layer of a module of the package; the package itself counts as words, `__main__` as cli."""
     part = ([*module.split("."), ""])[1]
@@ -52,7 +64,7 @@ def imports_of(module: str) -> Iterator[str]:
     """Every module that `module` names in an import, wherever in the file, and by `import_module`."""
     path = MODULES[module]
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -146,13 +158,13 @@ def _names_session(path: Path) -> bool:
         isinstance(node, ast.ImportFrom)
         and node.module == "flask"
         and any(alias.name == "session" for alias in node.names)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes_of(path)
     )
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_says_what_it_is(module: str) -> None:
-    docstring = ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+    docstring = ast.get_docstring(tree_of(MODULES[module]))
     assert docstring
     assert docstring.splitlines()[0].rstrip().endswith((".", ":", ",", "?")) or len(docstring.splitlines()) > 1
 
@@ -175,7 +187,7 @@ def test_file_names_are_unique() -> None:
 def test_files_and_functions_stay_small(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= LONGEST_FILE
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno
             assert node.end_lineno - node.lineno + 1 <= LONGEST_FUNCTION, node.name
@@ -188,4 +200,4 @@ def test_files_and_functions_stay_small(path: Path) -> None:
 def test_test_files_stay_small_too(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= LONGEST_FILE
-    assert ast.get_docstring(ast.parse(text)) or not text.strip()
+    assert ast.get_docstring(tree_of(path)) or not text.strip()

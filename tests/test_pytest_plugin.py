@@ -10,6 +10,8 @@ from doorkey.testing import failure_names
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("flask", "werkzeug", "requests", "responses", "authlib", "uvicorn", "cryptography", "joserfc")
+WITHOUT_SLOW_PLUGINS = "-p no:schemathesis -p no:hypothesispytest"
+"""They take longer to import than everything else that an inner run does, and have nothing to do with it."""
 
 SMALL_APP = """
 import secrets
@@ -50,6 +52,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     """Somebody's project, with a small client in its conftest.py; the plugin is loaded as its entry point would."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("PYTEST_PLUGINS", "doorkey.pytest_plugin")
+    monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_SLOW_PLUGINS)
     pytester.makeconftest(SMALL_APP)
     return pytester
 

@@ -116,7 +116,7 @@ class TestProbes:
         response = Person(app, "http://10.1.2.3:8000").get("/readyz")
         assert (response.status_code, response.get_json()) == (
             200,
-            {"ready": True, "store": "ok", "providers": {"acme": "ok"}},
+            {"ready": True, "store": "ok", "policy": "ok", "providers": {"acme": "ok"}},
         )
 
     def test_not_ready_when_it_does_not_but_alive(self, app: Flask, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from doorkey.gate.bearer import Bearers
 from doorkey.gate.decide import Caller, Decision, decide, demand
 from doorkey.gate.gate_cookies import Credentials, GateCookies
 from doorkey.gate.gate_request import CheckRequest
-from doorkey.gate.identity_headers import PREFIX, Header, identity_headers, visible
+from doorkey.gate.identity_headers import Header, identity_headers, visible
 from doorkey.gate.oauth2_proxy_dialect import OAUTH2_PROXY, demands
 from doorkey.gate.oauth2_proxy_dialect import PATH as OAUTH2_PROXY_PATH
 from doorkey.gate.original_request import DIALECTS, FORWARD, Dialect, Headers, OddRequest, Original
@@ -254,20 +254,16 @@ class Checkpoint:
         )
 
     def _identity(self, pending: Pending, decision: Decision, session: OpenSession | None) -> list[Header]:
-        """The headers for the application; what a rule asks for besides is there, empty, for nobody too."""
-        caller, rule = decision.caller, decision.rule
-        headers = identity_headers(caller, like_oauth2_proxy=self._gate.like_oauth2_proxy)
-        if "assertion" in rule.headers:
-            token = ""
-            if caller:
-                token = self._asserter.sign(caller.identity, audience=pending.original.origin, session=caller.session)
-            headers.append(((PREFIX + "assertion").encode(), token.encode()))
-        if "access-token" in rule.headers:
-            access = visible(session.record.token.access_token).encode() if session else b""
-            headers.append(((PREFIX + "access-token").encode(), access))
-            if self._gate.like_oauth2_proxy:
-                headers.append((b"x-auth-request-access-token", access))
-        return headers
+        """The headers for the application: all of them, whoever it is; what only some rules ask for is empty else."""
+        caller, asked = decision.caller, decision.rule.headers
+        assertion = access = ""
+        if caller and "assertion" in asked:
+            audience = pending.original.origin
+            assertion = self._asserter.sign(caller.identity, audience=audience, session=caller.session)
+        if session and "access-token" in asked:
+            access = visible(session.record.token.access_token)
+        tokens = {"assertion": assertion, "access-token": access}
+        return identity_headers(caller, tokens, like_oauth2_proxy=self._gate.like_oauth2_proxy)
 
     def _ticket(self, pending: Pending, decision: Decision) -> str:
         original = pending.original

@@ -5,7 +5,7 @@ are visible ASCII; everything else, and `%`, is percent-encoded as UTF-8, in gro
 """
 
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 from doorkey.gate.decide import Caller
@@ -15,6 +15,7 @@ LEFT_OUT = "x-doorkey-left-out"
 MOST_BYTES = 2600
 """All values together: nginx takes 4 KB for the whole answer. What does not fit is left out, and named."""
 
+NO_TOKENS = {"assertion": "", "access-token": ""}
 OAUTH2_PROXY = {"user": "user", "email": "email", "name": "preferred-username", "groups": "groups"}
 """Their names behind `x-auth-request-` for what ours are called."""
 
@@ -24,8 +25,10 @@ _IN_LISTS = _VISIBLE.replace(",", "").replace(";", "")
 Header = tuple[bytes, bytes]
 
 
-def identity_headers(caller: Caller | None, *, like_oauth2_proxy: bool) -> list[Header]:
-    """The headers for `caller`, nobody when None."""
+def identity_headers(
+    caller: Caller | None, tokens: Mapping[str, str] = NO_TOKENS, *, like_oauth2_proxy: bool
+) -> list[Header]:
+    """The headers for `caller`, nobody when None, and `tokens`, for which there is always room."""
     values = dict(_values(caller))
     left, left_out = MOST_BYTES, []
     copies = 2 if like_oauth2_proxy else 1
@@ -38,6 +41,9 @@ def identity_headers(caller: Caller | None, *, like_oauth2_proxy: bool) -> list[
     headers = [(PREFIX + name, value) for name, value in values.items()]
     if like_oauth2_proxy:
         headers += [("x-auth-request-" + theirs, values[ours]) for ours, theirs in OAUTH2_PROXY.items()]
+    headers += [(PREFIX + name, token) for name, token in tokens.items()]
+    if like_oauth2_proxy:
+        headers.append(("x-auth-request-access-token", tokens["access-token"]))
     if left_out:
         headers.append((LEFT_OUT, ",".join(left_out)))
     return [(name.encode(), value.encode()) for name, value in headers]

@@ -22,6 +22,7 @@ from doorkey.sessions.lifecycle import Sessions
 from doorkey.sessions.refresh import Refresher
 from doorkey.sessions.seal import Keyring
 from doorkey.sessions.store import SessionStore
+from doorkey.setting_rules import DEV_PROVIDER_ID
 from doorkey.setting_urls import host_of, is_loopback
 from doorkey.settings import Settings
 
@@ -80,7 +81,7 @@ def gate_parts(
 
 def open_policy(settings: Settings, clock: Clock) -> PolicyFile:
     """The policy that the settings name. Raises `SettingsError`."""
-    providers = frozenset(provider.id for provider in settings.providers) or frozenset(["dev"])
+    providers = frozenset(provider.id for provider in settings.providers) or frozenset([DEV_PROVIDER_ID])
     try:
         return PolicyFile(settings.policy_file, providers=providers, ticks=time.monotonic, clock=time.time)
     except PolicyError as error:

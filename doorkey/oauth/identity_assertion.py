@@ -1,7 +1,7 @@
 """A signed word about who passed the gate, for applications that would rather not trust a header's name.
 
 A JWT (RFC 7519) of sixty seconds for one origin, signed with Ed25519 by a key that every Doorkey with the same server
-key has; the public halves are at /.well-known/jwks.json. Called by gate/checkpoint.py.
+key has; the public halves are at /.well-known/doorkey-identity.json. Called by gate/checkpoint.py.
 """
 
 from collections.abc import Sequence

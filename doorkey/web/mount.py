@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 PROVIDER_PATHS = ("/oauth/", "/.well-known/", "/dev/")
-OWN_PATHS = ("/.well-known/jwks.json",)
+OWN_PATHS = ("/.well-known/jwks.json", "/.well-known/doorkey-identity.json")
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 

@@ -50,8 +50,13 @@ def _state(id: str) -> str:
 @bp.get("/.well-known/jwks.json")
 def client_keys() -> Response:
     """The public halves of the keys that Doorkey proves itself with (private_key_jwt), for providers to fetch."""
-    own = [key for provider in doorkey().providers.values() for key in provider.private_keys]
-    return jsonify(published([*own, *doorkey().gate.asserter.keys]))
+    return jsonify(published(key for provider in doorkey().providers.values() for key in provider.private_keys))
+
+
+@bp.get("/.well-known/doorkey-identity.json")
+def identity_keys() -> Response:
+    """Those that X-Doorkey-Assertion is signed with: for applications, and apart from those for providers."""
+    return jsonify(published(doorkey().gate.asserter.keys))
 
 
 @bp.get("/metrics")

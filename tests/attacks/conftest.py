@@ -1,8 +1,4 @@
-"""Fixtures of the attacks: a provider that closes without waiting, and an app with short time limits."""
-
-import tempfile
-import threading
-from pathlib import Path
+"""Fixtures of the attacks: one transport for all, and an app with short time limits."""
 
 import pytest
 
@@ -10,26 +6,9 @@ from doorkey.factory import create_app
 from doorkey.oauth.http import Transport
 from doorkey.settings import load
 from tests.support.person import Person
-from tests.support.scripted_provider import ScriptedProvider
 
 APPS = {"DOORKEY_ALLOWED_HOSTS": "app.example.test,*.apps.example.test"}
 HTTPS = {"DOORKEY_PUBLIC_URL": "https://login.example.test"}
-
-
-@pytest.fixture
-def environ(environ):
-    """Session files in memory where that exists: hundreds of sign-ins wait for the disk otherwise."""
-    shared_memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=shared_memory if shared_memory.is_dir() else None) as folder:
-        yield {**environ, "DOORKEY_INSTANCE": f"{folder}/instance"}
-
-
-@pytest.fixture
-def stub():
-    """`close()` waits for the server's half-second poll, which hundreds of tests cannot afford."""
-    provider = ScriptedProvider()
-    yield provider
-    threading.Thread(target=provider.close, daemon=True).start()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ VISITS = [
     "/healthz",
 ]
 
+MANY = 3000
+
 
 def database_of(settings):
     return settings.instance / "sessions.sqlite3"
@@ -39,17 +41,17 @@ def hammer(app, path: str, times: int) -> set[str]:
 
 
 @pytest.mark.parametrize("path", VISITS)
-def test_ten_thousand_anonymous_visits_store_nothing(path, app, settings):
-    statuses = hammer(app, path, 10_000 // len(VISITS) + 1)
+def test_thousands_of_anonymous_visits_store_nothing(path, app, settings):
+    statuses = hammer(app, path, MANY // len(VISITS) + 1)
     assert statuses <= {"200", "400", "404"}
     assert stored(settings) == 0
 
 
-def test_ten_thousand_begun_sign_ins_store_nothing_and_evict_nobody(app, settings):
+def test_thousands_of_begun_sign_ins_store_nothing_and_evict_nobody(app, settings):
     person = Person(app)
     person.sign_in()
     before = stored(settings)
-    assert hammer(app, "/login?provider=stub", 10_000) == {"302"}
+    assert hammer(app, "/login?provider=stub", MANY) == {"302"}
     assert stored(settings) == before
     assert person.is_signed_in()
 

@@ -1,6 +1,7 @@
 """One Chromium and three servers for all browser tests; a fresh, watched browser profile for each."""
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failure shows what the servers wrote."""
     report = yield
-    sites = getattr(item, "funcargs", {}).get("sites")
+    sites = getattr(item, "funcargs", {}).get("all_sites")
     if report.failed and sites:
         report.sections += [(site.url, site.log[-2000:]) for site in sites.servers]
     return report
@@ -62,6 +63,12 @@ def home(sites: Sites) -> str:
 @pytest.fixture
 def new_page(browser: Browser) -> Iterator[NewPage]:
     """`new_page(**options)`: a page of a fresh profile. At the end nothing may have been complained about."""
+    with fresh_pages(browser) as make:
+        yield make
+
+
+@contextmanager
+def fresh_pages(browser: Browser) -> Iterator[NewPage]:
     contexts: list[BrowserContext] = []
     problems: list[str] = []
 

@@ -5,10 +5,11 @@ its own cache.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +42,10 @@ def build_wheel(folder: Path) -> Path:
 @contextmanager
 def environments(wheel: Path, folder: Path, samples: Sequence[str]) -> Iterator[Callable[[str], Environment]]:
     """Makes an environment for each sample in the background; what it gives waits for one of them."""
-    pins = _pins(folder)
+    pip = Pip(wheel, _pins(folder))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        made = {name: pool.submit(_make, wheel, pins, folder / name, HERE / name) for name in samples}
+        seed = pool.submit(_make_seed, pip, folder / "seed")
+        made = {name: pool.submit(_make, pip, seed, folder / name, HERE / name) for name in samples}
         try:
             yield lambda name: made[name].result()
         finally:
@@ -59,14 +61,43 @@ def _pins(folder: Path) -> Path:
     return pins
 
 
-def _make(wheel: Path, pins: Path, folder: Path, sample: Path) -> Environment:
+@dataclass(frozen=True)
+class Pip:
+    """Installs Doorkey's wheel with the extra `pytest`, and more, in the versions of `pins`."""
+
+    wheel: Path
+    pins: Path
+
+    def install(self, folder: Path, *more: str) -> None:
+        pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install"]
+        wanted = [f"doorkey[pytest] @ {self.wheel.as_uri()}", *more]
+        _succeed([*pip, "--no-input", "--quiet", *wanted, "--constraint", str(self.pins)], folder)
+
+
+def _make_seed(pip: Pip, folder: Path) -> Path:
+    """What the wheel says that it needs, installed and compiled once; where it is."""
+    _make_empty(folder)
+    pip.install(folder)
+    return _packages(folder)
+
+
+def _make(pip: Pip, seed: "Future[Path]", folder: Path, sample: Path) -> Environment:
+    """From the seed, but with Doorkey and pytest installed for itself: their commands name their own Python."""
+    _make_empty(folder)
+    own = shutil.ignore_patterns("doorkey*", "pytest*")
+    shutil.copytree(seed.result(), _packages(folder), copy_function=os.link, ignore=own, dirs_exist_ok=True)
+    pip.install(folder, "--requirement", str(sample / "requirements.txt"))
+    return Environment(folder)
+
+
+def _make_empty(folder: Path) -> None:
     """Without a pip of its own, which would take longer to install than everything else."""
     _succeed([sys.executable, "-m", "venv", "--without-pip", str(folder)], folder.parent)
-    python = str(folder / "bin" / "python")
-    install = [sys.executable, "-m", "pip", "--python", python, "install", "--no-compile", "--no-input", "--quiet"]
-    wanted = [f"doorkey[pytest] @ {wheel.as_uri()}", "--requirement", str(sample / "requirements.txt")]
-    _succeed([*install, *wanted, "--constraint", str(pins)], folder)
-    return Environment(folder)
+
+
+def _packages(folder: Path) -> Path:
+    (found,) = folder.glob("lib/python3*/site-packages")
+    return found
 
 
 def _succeed(command: Sequence[str], cwd: Path) -> None:

@@ -6,9 +6,6 @@ doorkey("list", "--json").rows      # `python -m doorkey sessions list --json`, 
 
 import json
 import os
-import resource
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +17,9 @@ from doorkey.base64url import decode
 from doorkey.oauth.user_info import Identity
 from doorkey.sessions.ids import SessionIds
 from doorkey.sessions.lifecycle import Sessions
+from tests.support.command_copies import run_afresh, run_copy
 from tests.support.person import Person
 from tests.support.redis_servers import RedisServer, redis_server
-from tests.support.servers import ROOT
 from tests.test_token import read
 
 STORE_PASSWORD = "canary-store-password"
@@ -30,7 +27,7 @@ STORE_PASSWORD = "canary-store-password"
 
 @dataclass
 class Done:
-    """What a command left behind; `work` are the seconds of processor time that it took, its start included."""
+    """What a command left behind; `work` are the seconds of processor time that it took."""
 
     code: int
     out: str
@@ -56,16 +53,10 @@ class Operator:
     def __call__(self, *arguments: str, **changes: str | None) -> Done:
         """Run `doorkey sessions`; `NAME=value` changes a setting, None leaves it out."""
         given = {name: value for name, value in {**self._environ, **changes}.items() if value is not None}
-        command = [sys.executable, "-m", "doorkey", "sessions", *arguments]
-        before = _work_of_children()
-        done = subprocess.run(command, cwd=ROOT, env=environment(given), capture_output=True, timeout=60)
-        assert b"Traceback" not in done.stderr, done.stderr.decode()
-        return Done(done.returncode, done.stdout.decode(), done.stderr.decode(), _work_of_children() - before)
-
-
-def _work_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+        run = run_copy if all(name.startswith("DOORKEY_") for name in changes) else run_afresh
+        done = run(("sessions", *arguments), environment(given))
+        assert b"Traceback" not in done.err, done.err.decode()
+        return Done(done.code, done.out.decode(), done.err.decode(), done.work)
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
