@@ -4,22 +4,23 @@
 
 With `--through URL` it tries a reverse proxy instead (check_through.py).
 
-Exit codes: 0 nothing failed, 2 settings, 4 a provider refuses us, 5 it cannot be reached or answers nonsense,
-6 it is not who it should be, 7 the proxy lets something pass. The first failure decides.
+Exit codes: 0 nothing failed, 2 settings, 4 a provider refuses us, 5 it (or the proxy, or the store) cannot be reached
+or answers nonsense, 6 it is not who it should be, 7 the proxy does not keep its side. The first failure decides.
 """
 
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 import click
 
-from doorkey.cli.check_through import PATH, Through
+from doorkey.cli.check_through import Through
 from doorkey.cli.raw_request import Target
 from doorkey.cli.settings_errors import fail, load_settings
+from doorkey.cli.through_visitor import Visitor
 from doorkey.errors import (
     AuthorizationRefused,
     DoorkeyError,
@@ -34,6 +35,7 @@ from doorkey.errors import (
 )
 from doorkey.events import clean_text
 from doorkey.factory import create_app
+from doorkey.gate.original_request import DEFAULT_PORTS
 from doorkey.oauth.provider_check import FAILED, NOTE, OK, WARNING, Finding, Trial
 from doorkey.oauth.provider_probes import check_provider
 from doorkey.settings import Settings
@@ -50,6 +52,8 @@ REFUSED, UNUSABLE, NOT_WHO_IT_SHOULD_BE, LEAKED = 4, 5, 6, 7
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each finding.")
 def command(provider: tuple[str, ...], through: str | None, connect: str | None, as_json: bool) -> None:
     """Try everything that a sign-in needs at the configured providers, or at those that are named."""
+    if (through and provider) or (connect and not through):
+        raise click.UsageError("--through is about a proxy and not about providers; --connect is for --through")
     settings = load_settings()
     with _quiet():
         raise SystemExit(_try(settings, through, connect, as_json) if through else _check(settings, provider, as_json))
@@ -86,27 +90,41 @@ def _check(settings: Settings, provider: tuple[str, ...], as_json: bool) -> int:
 
 def _try(settings: Settings, through: str, connect: str | None, as_json: bool) -> int:
     """What the proxy in front of `through` lets pass."""
-    parts = urlsplit(through)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise click.UsageError(f"--through {through}: must be a URL such as https://app.example.com")
-    host, _, port = (connect or "").rpartition(":")
-    if connect and not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise click.UsageError(f"--connect {connect}: must be HOST:PORT")
+    origin, path = _site(through)
+    address = _address(connect) if connect else None
     try:
         doorkey: Doorkey = create_app(settings).extensions["doorkey"]
     except SettingsError as error:
         fail(error)
-    if not doorkey.gate.guarded.has(parts.netloc):
-        raise click.UsageError(f"{parts.netloc} is not in DOORKEY_ALLOWED_HOSTS")
-    target = Target(through, (host.strip("[]"), int(port)) if connect else None, settings.ca_bundle)
-    url = f"{parts.scheme}://{parts.netloc}{PATH}"
+    if not doorkey.gate.guarded.has(urlsplit(origin).netloc):
+        raise click.UsageError(f"{urlsplit(origin).netloc} is not in DOORKEY_ALLOWED_HOSTS")
+    if origin.startswith("http:") and settings.own_url.startswith("https:"):
+        raise click.UsageError(f"--through {through}: must be https, because Doorkey's cookies go nowhere else")
+    visitor = Visitor(doorkey, Target(origin, address, settings.ca_bundle), origin)
+    with closing(Through(visitor, (path,)).findings()) as findings:
+        return _tell(through, findings, as_json, failure=LEAKED)
+
+
+def _site(url: str) -> tuple[str, str]:
+    """Origin as browsers write it, and path."""
     try:
-        return LEAKED if _tell(through, Through(doorkey, target, url).findings(), as_json) else 0
-    except StoreUnavailable as error:
-        _tell(
-            through, iter([Finding(FAILED, f"{error.message} ({error.detail})", "See DOORKEY_SESSION_STORE.")]), as_json
-        )
-        return UNUSABLE
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    is_odd = "@" in parts.netloc or " " in url or not (url.isascii() and url.isprintable())
+    if parts.scheme not in DEFAULT_PORTS or not host or is_odd:
+        raise click.UsageError(f"--through {url}: must be a URL such as https://app.example.com")
+    name = f"[{host}]" if ":" in host else host
+    has_port = port is not None and port != DEFAULT_PORTS[parts.scheme]
+    return f"{parts.scheme}://{name}{f':{port}' if has_port else ''}", parts.path or "/"
+
+
+def _address(connect: str) -> tuple[str, int]:
+    host, _, port = connect.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise click.UsageError(f"--connect {connect}: must be HOST:PORT")
+    return host.strip("[]"), int(port)
 
 
 def _check_doorkey(settings: Settings, doorkey: Doorkey) -> Iterator[Finding]:
@@ -133,8 +151,8 @@ def _check_store(settings: Settings, doorkey: Doorkey) -> Iterator[Finding]:
         yield Finding(FAILED, f"{error.message} ({error.detail})", "See DOORKEY_SESSION_STORE.", error)
 
 
-def _tell(name: str, findings: Iterator[Finding], as_json: bool) -> int:
-    """Print each finding as it comes; the exit code of the first failure, or 0."""
+def _tell(name: str, findings: Iterator[Finding], as_json: bool, *, failure: int = UNUSABLE) -> int:
+    """Print each finding as it comes; the exit code of the first failure, or 0. `failure` has no error of its own."""
     code = 0
     if not as_json:
         click.echo(name)
@@ -148,7 +166,7 @@ def _tell(name: str, findings: Iterator[Finding], as_json: bool) -> int:
             if finding.hint:
                 click.echo(f"  {'':<8} {finding.hint}")
         if finding.result == FAILED:
-            code = code or _exit_code(finding.error)
+            code = code or (_exit_code(finding.error) if finding.error else failure)
     return code
 
 
@@ -157,7 +175,7 @@ def _clean(finding: Finding) -> Finding:
     return replace(finding, what=clean_text(finding.what, limit=LONGEST), hint=clean_text(finding.hint, limit=LONGEST))
 
 
-def _exit_code(error: DoorkeyError | None) -> int:
+def _exit_code(error: DoorkeyError) -> int:
     if isinstance(error, TokenRefused | AuthorizationRefused | PushedRequestRefused):
         return REFUSED
     if isinstance(error, IdTokenInvalid | IssuerMismatch | StateMismatch) or (

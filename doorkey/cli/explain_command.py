@@ -10,7 +10,6 @@ import time
 import click
 
 from doorkey.cli.settings_errors import fail, load_settings
-from doorkey.clock import system_clock
 from doorkey.errors import SettingsError
 from doorkey.gate.decide import Caller
 from doorkey.gate.explain import Explained, demands, explain
@@ -49,7 +48,7 @@ def command(
     """Say which rule decides about a request to URL, and why."""
     settings = load_settings()
     try:
-        policy = open_policy(settings, system_clock).current()
+        policy = open_policy(settings).current()
     except SettingsError as error:
         fail(error)
     rules = policy.rules_of(name)

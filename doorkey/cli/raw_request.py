@@ -27,24 +27,33 @@ class Target:
         parts = urlsplit(url)
         self._host = parts.hostname or ""
         self.authority = parts.netloc
+        self._given = connect, ca_bundle
         self._context = ssl.create_default_context(cafile=ca_bundle or None) if parts.scheme == "https" else None
         port = parts.port or (443 if self._context else 80)
         self._address = connect or (self._host, port)
 
+    def at(self, url: str) -> "Target":
+        """Another site, at the same address when one was given."""
+        return Target(url, *self._given)
+
     def ask(
-        self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), *, body: bytes = b""
+        self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), *, host: str = ""
     ) -> RawAnswer | None:
-        """The answer; None when the connection was closed without one. Raises `OSError` when there is no connection."""
+        """The answer; None when the connection was closed without one. `host` is sent as Host, and not to TLS.
+
+        Raises `TimeoutError` when nothing comes, and `OSError` when there is no connection.
+        """
         lines = [
             f"{method} {target} HTTP/1.1",
-            f"Host: {self.authority}",
+            f"Host: {host or self.authority}",
             *(f"{name}: {value}" for name, value in headers),
         ]
         if not any(name.lower() == "connection" for name, _ in headers):
             lines.append("Connection: close")
-        request = "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+        request = "\r\n".join([*lines, "", ""]).encode("latin-1")
         with socket.create_connection(self._address, SECONDS) as plain:
             plain.settimeout(SECONDS)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the end of the handshake is not waited for
             if self._context is None:
                 return _exchange(plain, request, method)
             with self._context.wrap_socket(plain, server_hostname=self._host) as tls:
@@ -58,5 +67,5 @@ def _exchange(connection: socket.socket, request: bytes, method: str) -> RawAnsw
             response.begin()
             headers = {name.lower(): value for name, value in reversed(response.getheaders())}
             return RawAnswer(response.status, headers, response.read(LARGEST))
-    except (http.client.HTTPException, OSError):
+    except (http.client.HTTPException, ConnectionError, ssl.SSLError):
         return None

@@ -31,7 +31,7 @@ from doorkey.gate.bearer import Bearers
 from doorkey.gate.decide import Caller, Decision, decide, demand
 from doorkey.gate.gate_cookies import Credentials, GateCookies
 from doorkey.gate.gate_request import CheckRequest
-from doorkey.gate.identity_headers import Header, identity_headers, visible
+from doorkey.gate.identity_headers import Header, identity_headers, is_too_long, visible
 from doorkey.gate.oauth2_proxy_dialect import OAUTH2_PROXY, demands
 from doorkey.gate.oauth2_proxy_dialect import PATH as OAUTH2_PROXY_PATH
 from doorkey.gate.original_request import DIALECTS, FORWARD, Dialect, Headers, OddRequest, Original
@@ -117,45 +117,52 @@ class Checkpoint:
         return answer
 
     def begin(self, check: CheckRequest) -> Answer | Pending:
-        request_id = secrets.token_hex(8)
-        events.request_id.set(request_id)
+        events.request_id.set(secrets.token_hex(8))
         dialect, policy, rest = _parts(check.path)
         if dialect is None:
             return self._refuse(FORWARD, GateMisconfigured("no such dialect"), "no_dialect", 404)
         try:
-            headers = Headers(check.headers)
-            if not check.is_admitted and not self._is_trusted(check.peer, headers):
-                return self._refuse(dialect, UntrustedProxy(f"peer {check.peer}"), "untrusted_proxy", 403)
-            original = dialect.read(check.method, rest, check.query, headers)
-            rules = self.policy.current().rules_of(policy)
-            if rules is None or (rest and not dialect.has_path_behind):
-                raise OddRequest("there is no policy of this name")
-            if not original.knows_path and rules.looks_at_paths:
-                raise OddRequest("there are rules for paths, and the proxy did not tell the path")
+            pending = self._understood(check, dialect, policy, rest)
+            credentials = pending.credentials
+            decision = decide(None, pending.original, pending.rules, self._clock(), absent=credentials.absent)
+            if decision.verdict == "allow" or not credentials.any:
+                return self._answer(pending, decision, None)
+            return pending
         except OddRequest as odd:
             return self._refuse(dialect, GateMisconfigured(str(odd)), "bad_gateway_config", dialect.odd_status)
+        except (UntrustedProxy, NotAllowed) as error:
+            reason = "host_not_allowed" if isinstance(error, NotAllowed) else error.code
+            return self._refuse(dialect, error, reason, 403)
+        except Exception as error:
+            return self._broken(dialect, error)
+
+    def _understood(self, check: CheckRequest, dialect: Dialect, policy: str, rest: bytes) -> Pending:
+        """Who asks, and for what. Raises `OddRequest`, `UntrustedProxy`, or `NotAllowed` for another host."""
+        headers = Headers(check.headers)
+        if not check.is_admitted and not self._is_trusted(check.peer, headers):
+            raise UntrustedProxy(f"peer {check.peer}")
+        original = dialect.read(check.method, rest, check.query, headers)
+        rules = self.policy.current().rules_of(policy)
+        if rules is None or (rest and not dialect.has_path_behind):
+            raise OddRequest("there is no policy of this name")
+        if rules.looks_at_paths and not original.knows_path:
+            raise OddRequest("there are rules for paths, and the proxy did not tell the path")
+        if rules.looks_at_methods and not original.knows_method:
+            raise OddRequest("there are rules for methods, and the proxy did not tell the method")
         if not self._gate.guarded.has(original.authority):
-            error = NotAllowed(original.authority, message="This host is not behind the gate.", hint=_HOST_HINT)
-            return self._refuse(dialect, error, "host_not_allowed", 403)
+            raise NotAllowed(original.authority, message="This host is not behind the gate.", hint=_HOST_HINT)
         if original.also:
             original = replace(original, also=tuple(filter(self._gate.guarded.has, original.also)))
-        credentials = self._cookies.read(headers, original)
         more = tuple(demands(check.query)) if dialect is OAUTH2_PROXY else ()
-        pending = Pending(dialect, original, rules, policy, credentials, request_id, more)
-        decision = decide(None, original, rules, self._clock(), absent=credentials.absent)
-        if decision.verdict == "allow" or not credentials.any:
-            return self._answer(pending, decision, None)
-        return pending
+        credentials = self._cookies.read(headers, original)
+        return Pending(dialect, original, rules, policy, credentials, events.request_id.get(), more)
 
     def finish(self, pending: Pending) -> tuple[Answer, OpenSession | None]:
         """The answer, and the session that was let through."""
         events.request_id.set(pending.request_id)
         try:
             session = self._session(pending)
-            caller, wrong_token = self._caller(pending, session)
-            absent = "invalid_token" if wrong_token else pending.credentials.absent
-            decision = decide(caller, pending.original, pending.rules, self._clock(), absent=absent)
-            decision = demand(decision, pending.demands)
+            decision = self._decision(pending, session)
             if decision.verdict != "allow" or not session:
                 return self._answer(pending, decision, None), None
             if "access-token" in decision.rule.headers:
@@ -163,9 +170,24 @@ class Checkpoint:
             return self._answer(pending, decision, session), session
         except DoorkeyError as error:
             return self._refuse(pending.dialect, error, error.code, 503), None
-        except Exception as error:  # whatever it is, nobody passes because of it
-            events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=error, kind=type(error).__name__)
-            return self._refuse(pending.dialect, DoorkeyError(), "internal_error", 503), None
+        except Exception as error:
+            return self._broken(pending.dialect, error), None
+
+    def _decision(self, pending: Pending, session: OpenSession | None) -> Decision:
+        """About whoever came, as far as the rules and the address of the check demand."""
+        caller, wrong_token = self._caller(pending, session)
+        absent = "invalid_token" if wrong_token else pending.credentials.absent
+        decision = decide(caller, pending.original, pending.rules, self._clock(), absent=absent)
+        decision = demand(decision, pending.demands)
+        like_oauth2_proxy = self._gate.like_oauth2_proxy
+        if decision.verdict == "allow" and caller and is_too_long(caller, like_oauth2_proxy=like_oauth2_proxy):
+            return replace(decision, verdict="forbid", reason="user_too_long", missing="user")
+        return decision
+
+    def _broken(self, dialect: Dialect, error: Exception) -> Answer:
+        """A mistake of ours: whatever it is, nobody passes because of it."""
+        events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=error, kind=type(error).__name__)
+        return self._refuse(dialect, DoorkeyError(), "internal_error", 503)
 
     def overloaded(self, pending: Pending) -> Answer:
         """For one too many."""
@@ -183,6 +205,8 @@ class Checkpoint:
                 self._refresher.nudge(session, provider)
         except StoreUnavailable as error:
             events.log(events.STORE_FAILED, level=logging.WARNING, detail=error.detail)
+        except Exception as error:  # the answer is right, and sent
+            events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=error, kind=type(error).__name__)
 
     def _with_live_token(self, session: OpenSession) -> OpenSession:
         """As far as that can be had at once."""

@@ -3,11 +3,11 @@
 Called by checkpoint.py with what it knows, and by `doorkey explain` with what somebody supposes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from doorkey.gate.original_request import Original
-from doorkey.gate.policy import Condition, Rule, RuleSet
+from doorkey.gate.policy import Condition, Login, Rule, RuleSet
 from doorkey.oauth.user_info import Identity
 from doorkey.sessions.record import Record
 
@@ -63,7 +63,19 @@ def decide(
     if caller and not present:
         absent = "expired"
     decisions = [_judge(present, rule, absent) for rule in _rules(original, rules)]
-    return max(decisions, key=lambda decision: SEVERITY[decision.verdict])
+    strictest = max(decisions, key=lambda decision: SEVERITY[decision.verdict])
+    return _together([decision for decision in decisions if decision.verdict == strictest.verdict])
+
+
+def _together(decisions: list[Decision]) -> Decision:
+    """One for all readings: an application is told only what each of their rules tells it."""
+    rules = [decision.rule for decision in decisions]
+    headers = frozenset.intersection(*(rule.headers for rule in rules))
+    logins = {rule.login for rule in rules}
+    login: Login = rules[0].login if len(logins) == 1 else "never" if "never" in logins else "auto"
+    return (
+        replace(decisions[0], rule=replace(rules[0], headers=headers, login=login)) if len(rules) > 1 else decisions[0]
+    )
 
 
 def demand(decision: Decision, conditions: tuple[Condition, ...]) -> Decision:

@@ -12,11 +12,11 @@ from doorkey.gate.gate_request import CheckRequest
 from doorkey.gate.tickets import ProbeKey, Tickets
 
 ECHO_PATH = b"/.doorkey/echo"
-PROBE_HEADER = b"doorkey-probe"
-ECHO_HEADER = b"doorkey-echo"
+PROBE_HEADER = b"gate-probe"
+ECHO_HEADER = b"gate-echo"
 SHOWN = ("x-doorkey-", "x-auth-request-", "x-forwarded-", "x-original-", "x-real-ip", "forwarded", "connection")
 LONGEST_VALUE = 4096
-"""The two names of its own do not begin with x-doorkey-, because proxies delete those."""
+"""The two names of its own are not like `doorkey`: proxies delete what is, from the requests of visitors."""
 
 
 class Echo:
@@ -36,6 +36,7 @@ class Echo:
         told = {
             "echo": key.nonce,
             "method": check.method,
+            "host": next((value.decode("latin-1") for name, value in check.headers if name == b"host"), ""),
             "target": (check.path + (b"?" + check.query if check.query else b"")).decode("latin-1"),
             "headers": [
                 [name.decode("latin-1"), value.decode("latin-1")[:LONGEST_VALUE]]

@@ -31,7 +31,8 @@ class Explained:
 def explain(caller: Caller | None, original: Original, rules: RuleSet, now: float) -> Explained:
     """For the reading of the path that decides, the strictest of all."""
     decision = decide(caller, original, rules, now)
-    reading = next(one for one in original.path.readings if _find(rules, original, one) is decision.rule)
+    decider = decision.rule.name
+    reading = next(one for one in original.path.readings if _find(rules, original, one).name == decider)
     return Explained(decision, reading, tuple(_before(decision.rule, original, rules, reading)))
 
 
@@ -41,7 +42,7 @@ def _find(rules: RuleSet, original: Original, reading: str) -> Rule:
 
 def _before(decider: Rule, original: Original, rules: RuleSet, reading: str) -> Iterator[PassedOver]:
     for rule in rules.rules:
-        if rule is decider:
+        if rule.name == decider.name:
             return
         yield PassedOver(rule, _why_not(rule, original, reading))
 

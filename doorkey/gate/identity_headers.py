@@ -25,6 +25,11 @@ _IN_LISTS = _VISIBLE.replace(",", "").replace(";", "")
 Header = tuple[bytes, bytes]
 
 
+def is_too_long(caller: Caller, *, like_oauth2_proxy: bool) -> bool:
+    """Whether the name that everything depends on does not fit; half of it would be somebody else."""
+    return len(visible(caller.identity.user)) * (2 if like_oauth2_proxy else 1) > MOST_BYTES
+
+
 def identity_headers(
     caller: Caller | None, tokens: Mapping[str, str] = NO_TOKENS, *, like_oauth2_proxy: bool
 ) -> list[Header]:
@@ -33,7 +38,7 @@ def identity_headers(
     left, left_out = MOST_BYTES, []
     copies = 2 if like_oauth2_proxy else 1
     for name, value in values.items():
-        if name != "user" and len(value) * copies > left:
+        if len(value) * copies > left:
             values[name] = ""
             left_out.append(name)
         else:

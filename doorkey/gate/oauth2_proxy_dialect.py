@@ -1,8 +1,9 @@
 """What reverse proxies send that were set up for oauth2-proxy: /oauth2/auth, where nothing says which proxy asks.
 
 Its documentation has nginx send `X-Forwarded-Uri` and the visitor's `Host`, ingress-nginx `X-Original-URL`, Traefik and
-Caddy `X-Forwarded-*`. So whatever is there counts, two that contradict each other are refused, every host that may be
+Caddy `X-Forwarded-*`. So whatever is there counts, headers of two kinds of proxies are refused, every host that may be
 meant has to let the visitor in, and no rule that lets everybody in holds here: each header may be the visitor's own.
+Where the proxy tells no path or no method, rules that look at them are a mistake that shows at once.
 
 The parameters `allowed_groups`, `allowed_emails` and `allowed_email_domains` of its address demand more, never less.
 """
@@ -18,25 +19,29 @@ PATH = b"/oauth2/auth"
 
 
 def from_oauth2_proxy(method: str, rest: bytes, query: bytes, headers: Headers) -> Original:
-    """Raises `OddRequest` when the headers do not agree on the path."""
-    named = from_nginx(method, rest, query, headers) if headers.has("x-original-url") else None
-    forwarded = _forwarded(headers)
-    found = named or forwarded
-    if named and headers.has("x-forwarded-uri") and named.target != forwarded.target:
-        raise OddRequest("x-original-url and x-forwarded-uri name two paths")
-    return replace(found, is_plain=False, also=tuple({forwarded.authority, *forwarded.also} - {found.authority}))
+    """Raises `OddRequest` for headers of two kinds of proxies: some of them are the visitor's."""
+    if headers.has("x-original-url"):
+        if any(headers.has(f"x-forwarded-{name}") for name in ("uri", "method")):
+            raise OddRequest("x-original-url and x-forwarded-uri or -method are both there")
+        found = from_nginx(method, rest, query, headers)
+    else:
+        found = _forwarded(headers)
+    return replace(found, is_plain=False)
 
 
 def _forwarded(headers: Headers) -> Original:
-    method = headers.one("x-forwarded-method") if headers.has("x-forwarded-method") else "GET"
+    if headers.has("x-original-method"):
+        raise OddRequest("x-original-method without x-original-url")
+    knows_method, knows_path = headers.has("x-forwarded-method"), headers.has("x-forwarded-uri")
+    method = headers.one("x-forwarded-method") if knows_method else "GET"
     scheme = headers.one("x-forwarded-proto") if headers.has("x-forwarded-proto") else "https"
-    knows_path = headers.has("x-forwarded-uri") or headers.has("x-original-url")
-    target = headers.get("x-forwarded-uri").strip() if headers.has("x-forwarded-uri") else "/"
+    target = headers.get("x-forwarded-uri").strip() if knows_path else "/"
     host = headers.one("host")
-    meant = headers.one("x-forwarded-host") if headers.has("x-forwarded-host") else host
+    tells_host = headers.has("x-forwarded-host") and knows_method  # who sends the one sends the other
+    meant = headers.one("x-forwarded-host") if tells_host else host
     found = original(method, scheme, meant, target, headers)
-    also = original(method, scheme, host, target, headers).authority
-    return replace(found, also=(also,), knows_path=knows_path)
+    also = {original(method, scheme, host, target, headers).authority} - {found.authority}
+    return replace(found, also=tuple(also), knows_path=knows_path, knows_method=knows_method)
 
 
 def demands(query: bytes) -> Iterator[Condition]:

@@ -79,7 +79,7 @@ class Original:
 
     `wants_page`: a browser that is going somewhere; anything else gets no redirect. `is_plain`: method and path are
     written as everybody writes them; what is not never matches a rule that lets everybody in. `also` are other hosts
-    that may be meant; `knows_path` is false where the proxy did not tell the path.
+    that may be meant; `knows_path` and `knows_method` are false where the proxy did not tell them.
     """
 
     method: str
@@ -92,6 +92,7 @@ class Original:
     is_plain: bool
     also: tuple[str, ...] = ()
     knows_path: bool = True
+    knows_method: bool = True
 
     @property
     def origin(self) -> str:
@@ -118,6 +119,8 @@ def original(method: str, scheme: str, authority: str, target: str, headers: Hea
     if _JOINED.search(raw_path):
         raise OddRequest("two values were joined")
     path = read_path(raw_path.encode("latin-1"))
+    if not path.readings:
+        raise OddRequest("the path is too long, or can be read in too many ways")
     return Original(
         method=method.upper(),
         scheme=known,

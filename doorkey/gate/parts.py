@@ -1,9 +1,11 @@
 """The gate, put together: what the adapters, the pages and the command line need of it. Called by factory.py."""
 
+import multiprocessing
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from doorkey.clock import Clock, RandomBytes
@@ -26,6 +28,7 @@ from doorkey.setting_rules import DEV_PROVIDER_ID
 from doorkey.setting_urls import host_of, is_loopback
 from doorkey.settings import Settings
 
+SPARE_POLICY = "policy-in-use.toml"
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
@@ -61,7 +64,9 @@ def gate_parts(
         keyring, own_host=host_of(own_url), domain=settings.cookie_domain, secure=own_url.startswith("https://")
     )
     tickets, asserter = Tickets(keyring, Ticket, clock), Asserter(keyring.derived("assertion"), own_url, clock)
-    policy, guarded = open_policy(settings, clock), guarded_hosts(settings)
+    is_replacement = multiprocessing.parent_process() is not None
+    policy = open_policy(settings, spare=settings.instance / SPARE_POLICY, from_spare=is_replacement)
+    guarded = guarded_hosts(settings)
     gate = Gate(
         own_url=own_url,
         guarded=guarded,
@@ -79,11 +84,18 @@ def gate_parts(
     return GateParts(checkpoint, policy, guarded, cookies, tickets, accept, asserter, probes)
 
 
-def open_policy(settings: Settings, clock: Clock) -> PolicyFile:
+def open_policy(settings: Settings, *, spare: Path | None = None, from_spare: bool = False) -> PolicyFile:
     """The policy that the settings name. Raises `SettingsError`."""
     providers = frozenset(provider.id for provider in settings.providers) or frozenset([DEV_PROVIDER_ID])
     try:
-        return PolicyFile(settings.policy_file, providers=providers, ticks=time.monotonic, clock=time.time)
+        return PolicyFile(
+            settings.policy_file,
+            providers=providers,
+            ticks=time.monotonic,
+            clock=time.time,
+            spare=spare,
+            from_spare=from_spare,
+        )
     except PolicyError as error:
         raise SettingsError([f"DOORKEY_POLICY_FILE: {problem}" for problem in error.problems]) from error
 

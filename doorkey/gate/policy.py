@@ -28,7 +28,7 @@ class Condition:
 
     def missing(self, identity: Identity, scopes: Iterable[str]) -> str:
         """The first part that does not fit; "" when all do."""
-        email = "" if identity.claims.get("email_verified", True) in (False, "false") else identity.email.lower()
+        email = ascii_lower(identity.email) if _is_verified(identity) else ""
         if self.emails and email not in self.emails:
             return "emails"
         if self.domains and not (email.count("@") == 1 and host_matches(email.partition("@")[2], self.domains)):
@@ -38,6 +38,20 @@ class Condition:
         if self.scopes and not self.scopes & set(scopes):
             return "scopes"
         return next((path for path, values in self.claims if not _holds(identity.claims, path, values)), "")
+
+
+def _is_verified(identity: Identity) -> bool:
+    """Many that know their own people say nothing about it."""
+    verified = identity.claims.get("email_verified", True)
+    return verified is True or verified == "true"
+
+
+def ascii_lower(text: str) -> str:
+    """Other letters stay: some of them become ASCII ones in lower case."""
+    return text.translate(_LOWER)
+
+
+_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 def _holds(claims: Mapping[str, Any], path: str, wanted: tuple[Any, ...]) -> bool:
@@ -97,7 +111,8 @@ class RuleSet:
 
     def __init__(self, rules: Sequence[Rule]):
         self.rules = tuple(rules)
-        self.looks_at_paths = any(rule.paths or rule.methods for rule in self.rules)
+        self.looks_at_paths = any(rule.paths for rule in self.rules)
+        self.looks_at_methods = any(rule.methods for rule in self.rules)
         self._exact: dict[str, _Node] = {}
         self._suffixes: dict[str, _Node] = {}
         self._everywhere = _Node()
@@ -159,20 +174,39 @@ def _on_the_way(root: _Node, segments: list[str]) -> Iterator[tuple[int, Rule]]:
 
 
 def _glob_fits(glob: list[str], segments: list[str]) -> bool:
-    """`**` stands for any number of segments; going back to the last one is enough, and never takes long."""
-    at = seen = 0
-    star, resume = -1, 0
-    while seen < len(segments):
-        if at < len(glob) and glob[at] == "**":
-            star, resume, at = at, seen, at + 1
-        elif at < len(glob) and _segment_fits(glob[at], segments[seen]):
-            at, seen = at + 1, seen + 1
-        elif star >= 0:
-            resume += 1
-            at, seen = star + 1, resume
-        else:
+    """`**` stands for any number of segments. Both ends are compared first, the middle is found from the left."""
+    first, *rest = _split(glob)
+    if not rest:
+        return len(first) == len(segments) and _all_fit(first, segments)
+    *middle, last = rest
+    if len(segments) < len(first) + len(last) or not _all_fit(first, segments):
+        return False
+    end = len(segments) - len(last)
+    if not _all_fit(last, segments[end:]):
+        return False
+    at = len(first)
+    for piece in middle:
+        while at + len(piece) <= end and not _all_fit(piece, segments[at:]):
+            at += 1
+        if at + len(piece) > end:
             return False
-    return all(part == "**" for part in glob[at:])
+        at += len(piece)
+    return True
+
+
+def _split(glob: list[str]) -> list[list[str]]:
+    """The parts of a glob between its `**`."""
+    parts: list[list[str]] = [[]]
+    for segment in glob:
+        if segment == "**":
+            parts.append([])
+        else:
+            parts[-1].append(segment)
+    return parts
+
+
+def _all_fit(globs: list[str], segments: list[str]) -> bool:
+    return all(_segment_fits(glob, segment) for glob, segment in zip(globs, segments, strict=False))
 
 
 def _segment_fits(glob: str, segment: str) -> bool:

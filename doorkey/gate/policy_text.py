@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-from doorkey.gate.policy import Allow, Condition, Policy, Rule, RuleSet
+from doorkey.gate.policy import Allow, Condition, Policy, Rule, RuleSet, ascii_lower
 from doorkey.setting_urls import authority_patterns, host_patterns
 
 KEYS = ("name", "host", "path", "methods", "allow", "provider", "login", "headers")
@@ -44,7 +44,7 @@ def load_policy(text: str, *, source: str = "policy", providers: frozenset[str] 
     """Read a policy; with `providers` a rule that names another one is a mistake. Raises `PolicyError`."""
     try:
         tables = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also for numbers of thousands of digits
         raise PolicyError([f"{source}: {error}"]) from None
     reader = _Reader(source, _Lines(text), providers)
     policy = reader.read(tables)
@@ -70,13 +70,16 @@ class _Lines:
 
     def of_key(self, start: int, key: str) -> int:
         """The line of `key` in the rule that starts at `start`; that of the rule when it is not found."""
+        inline = 0
         for number in range(start, len(self._lines)):
             line = self._lines[number]
             if line.lstrip().startswith("[["):
                 break
             if re.match(rf"\s*(\[.*\b{re.escape(key)}\b|[\"']?{re.escape(key)}\b)", line):
                 return number + 1
-        return start
+            if re.search(rf"[{{,]\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
+                inline = inline or number + 1
+        return inline or start
 
 
 class _Reader:
@@ -230,7 +233,7 @@ def _condition(table: dict[str, Any]) -> Condition:
         domains = tuple(pattern for text in _texts(table, "domains") for pattern in host_patterns(text))
     except ValueError as error:
         raise _Mistake("domains", str(error)) from None
-    emails = frozenset(text.lower() for text in _texts(table, "emails"))
+    emails = frozenset(ascii_lower(text) for text in _texts(table, "emails"))
     for email in emails:
         if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
             raise _Mistake("emails", f"{email!r} is no address; whole domains go into domains")
@@ -238,13 +241,13 @@ def _condition(table: dict[str, Any]) -> Condition:
         emails=emails,
         domains=domains,
         groups=frozenset(_texts(table, "groups")),
-        claims=tuple(_claims(table.get("claims", {}))),
+        claims=tuple(_claims(table["claims"])) if "claims" in table else (),
         scopes=frozenset(_texts(table, "scopes")),
     )
 
 
 def _claims(given: Any) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    if not isinstance(given, dict):
+    if not isinstance(given, dict) or not given:
         raise _Mistake("claims", 'must be a table such as { department = ["it"] }')
     for path, values in given.items():
         values = values if isinstance(values, list) else [values]

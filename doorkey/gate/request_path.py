@@ -6,6 +6,7 @@ that lets everybody in.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
@@ -16,56 +17,103 @@ _NEEDLESS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123
 _MEANINGFUL = frozenset(b"/\\%;#?") | frozenset(range(0x20)) | {0x7F}
 """Escaped, these mean one thing to some programs and another to others."""
 
-MOST_DECODINGS = 3
+MOST_READINGS = 128
+MOST_SEGMENTS = 200
 
 
 @dataclass(frozen=True)
 class Path:
-    """`readings` are decoded texts; a canonical path has one."""
+    """`readings` are decoded texts; a canonical path has one, and one that can be read in too many ways none."""
 
     readings: tuple[str, ...]
     is_canonical: bool
 
 
 def read_path(raw: bytes) -> Path:
-    """The readings of a path as it stood in the request line, without its query."""
-    if _PLAIN.fullmatch(raw) and raw:
+    """The readings of a path as it stood in the request line, without its query; none when there are too many."""
+    if raw.count(b"/") > MOST_SEGMENTS:
+        return Path((), False)
+    if raw and _PLAIN.fullmatch(raw):
         return Path((raw.decode("ascii"),), True)
     decoded = unquote_to_bytes(raw)
-    text = decoded.decode("utf-8", "replace")
     if _is_canonical(raw, decoded):
-        return Path((text,), True)
-    readings = [raw.decode("utf-8", "replace"), text]
-    for _ in range(MOST_DECODINGS):
-        readings += [_normal(text), _normal(_without_parameters(text))]
-        text = unquote_to_bytes(text.encode("utf-8", "replace")).decode("utf-8", "replace")
-    return Path(tuple(dict.fromkeys(readings)), False)
+        return Path((decoded.decode("ascii"),), True)
+    return Path(_readings(raw), False)
 
 
 def _is_canonical(raw: bytes, decoded: bytes) -> bool:
-    """Nothing that anybody could read in another way: only escapes that are needed, and no odd segments."""
-    if not _RAW.fullmatch(raw) or b"//" in raw:
+    """Nothing that anybody could read in another way: only escapes that are needed, no odd segments, only ASCII."""
+    if not _RAW.fullmatch(raw) or b"//" in raw or not decoded.isascii():
         return False
-    escaped = {int(code, 16) for code in _ESCAPE.findall(raw)}
-    if escaped & (_NEEDLESS | _MEANINGFUL):
+    if {int(code, 16) for code in _ESCAPE.findall(raw)} & (_NEEDLESS | _MEANINGFUL):
         return False
+    return not any(segment.strip(b" ") in (b".", b"..") for segment in decoded.split(b"/"))
+
+
+def _readings(raw: bytes) -> tuple[str, ...]:
+    """Whatever comes of a path when programs take their freedoms, in any order and number."""
+    found, new = {raw: None}, [raw]
+    while new:
+        one = new.pop()
+        for freedom in _FREEDOMS:
+            other = freedom(one)
+            if other not in found:
+                if len(found) >= MOST_READINGS:
+                    return ()
+                found[other] = None
+                new.append(other)
+    return tuple(dict.fromkeys(reading.decode("utf-8", "replace") for reading in found))
+
+
+def _without_parameters(path: bytes) -> bytes:
+    return re.sub(rb";[^/]*", b"", path)
+
+
+def _with_slashes(path: bytes) -> bytes:
+    return path.replace(b"\\", b"/")
+
+
+def _cut(path: bytes) -> bytes:
+    return re.split(rb"[?#]", path, maxsplit=1)[0]
+
+
+def _cut_at_nul(path: bytes) -> bytes:
+    return path.partition(b"\0")[0]
+
+
+def _trimmed(path: bytes) -> bytes:
+    return re.sub(rb"[ \t]+(?=/|\Z)", b"", path)
+
+
+def _folded(path: bytes) -> bytes:
+    """Letters that look like ASCII become ASCII; what is no UTF-8 stays."""
     try:
-        decoded.decode("utf-8")
+        return unicodedata.normalize("NFKC", path.decode("utf-8")).encode("utf-8")
     except UnicodeDecodeError:
-        return False
-    return not any(segment in (b".", b"..") for segment in raw.split(b"/"))
+        return path
 
 
-def _without_parameters(path: str) -> str:
-    return "/".join(segment.partition(";")[0] for segment in path.split("/"))
-
-
-def _normal(path: str) -> str:
-    """As a program reads it that takes every freedom: backslashes, dot segments, repeated slashes, `#` and `?`."""
-    kept: list[str] = []
-    for segment in re.split(r"[/\\]+", re.split(r"[#?\x00]", path)[0]):
-        if segment == "..":
+def _resolved(path: bytes) -> bytes:
+    """Dot segments removed (RFC 3986 section 5.2.4); an empty segment is one too."""
+    kept: list[bytes] = []
+    for segment in path.split(b"/")[1:]:
+        if segment == b"..":
             kept = kept[:-1]
-        elif segment not in ("", "."):
+        elif segment != b".":
             kept.append(segment)
-    return "/" + "/".join(kept)
+    return b"/" + b"/".join(kept)
+
+
+def _resolved_by_escapes(path: bytes) -> bytes:
+    """The same where %2e is a dot already, and %2f is no slash yet."""
+    return _resolved(re.sub(rb"%2e", b".", path, flags=re.IGNORECASE))
+
+
+def _merged(path: bytes) -> bytes:
+    return re.sub(rb"/+", b"/", path)
+
+
+_FREEDOMS = (
+    *(unquote_to_bytes, _resolved, _resolved_by_escapes, _merged, _without_parameters, _with_slashes),
+    *(_cut, _cut_at_nul, _trimmed, _folded),
+)
