@@ -79,7 +79,8 @@ def _check(settings: Settings, provider: tuple[str, ...], as_json: bool) -> int:
     if unknown:
         known = ", ".join(doorkey.providers)
         raise click.UsageError(f"there is no provider {unknown[0]} in DOORKEY_PROVIDERS; there is {known}")
-    trial = Trial(settings.own_url, doorkey.directory, doorkey.checks, doorkey.transport, doorkey.random)
+    own, path = settings.own_url, settings.callback_path
+    trial = Trial(own, path, doorkey.directory, doorkey.checks, doorkey.transport, doorkey.random)
     code = _tell("doorkey", _check_doorkey(settings, doorkey), as_json)
     for id in provider or doorkey.providers:
         findings = check_provider(doorkey.providers[id].at(settings.own_url), trial)

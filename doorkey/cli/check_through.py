@@ -141,7 +141,7 @@ class Through:
         """Sent to sign in, it must be with the very address that was asked for. Refusing what is not plain is well."""
         if answer is not None and ECHO in answer.headers:
             hint = f"Let the proxy ask the gate for every path, and no rule let anyone in at {PATH}."
-            return Finding(FAILED, f"The application was open to {who}.", hint)
+            return Finding(FAILED, f"The application was open to {who}.", hint if is_plain else SETS_ITSELF)
         if not is_plain and (answer is None or answer.status in REFUSALS):
             return Finding(OK, f"Refused: {who} ({answer.status if answer else 'no answer'}).")
         ticket = self.visitor.ticket(answer)
@@ -252,7 +252,7 @@ def _unknown_to_doorkey(what: str, ticket: Ticket) -> Finding:
 
 def _why_not_sent(answer: RawAnswer | None, own_url: str) -> str:
     if answer is not None and answer.status == 401:
-        return "Let the proxy hand Accept and Sec-Fetch-* to the gate, and browsers its Location as a redirect."
+        return "Let the proxy hand Accept and Sec-Fetch-* to the gate, and browsers Location (if no rule says never)."
     reason = reason_of(answer)
     if reason:
         return f"Doorkey's reason is {reason}; compare the proxy with what doorkey proxy-config prints."

@@ -78,7 +78,8 @@ def _original(url: str, method: str) -> Original:
     try:
         return from_nginx("GET", b"", b"", Headers(headers))
     except OddRequest as odd:
-        raise click.UsageError(f"{url}: {odd} (write it as a browser asks for it: https://host/path)") from None
+        odd_words = "is no URL that a browser asks for, such as https://app.example.com/path"
+        raise click.UsageError(f"{url} {odd_words}" if "x-original-url" in str(odd) else f"{url}: {odd}") from None
 
 
 def _claim(text: str) -> tuple[str, object]:

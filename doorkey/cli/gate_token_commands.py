@@ -15,10 +15,12 @@ from contextlib import contextmanager
 
 import click
 
+from doorkey.cli.settings_errors import load_settings
 from doorkey.cli.store_access import Access, away, existing_store, own_store
 from doorkey.clock import iso, system_clock, system_random
 from doorkey.errors import StoreUnavailable
 from doorkey.gate.gate_tokens import HOST_SCOPE, GateTokens, Listed
+from doorkey.gate.parts import guarded_hosts
 from doorkey.setting_values import SCOPE_TOKEN, duration
 
 NOTHING = 1
@@ -63,6 +65,10 @@ def new(user: str, scopes: tuple[str, ...], groups: tuple[str, ...], expires: in
         return
     click.echo(secret)
     hosts = [scope.removeprefix(HOST_SCOPE) for scope in scopes if scope.startswith(HOST_SCOPE)]
+    guarded = guarded_hosts(load_settings())
+    for host in hosts:
+        if not guarded.has(host):
+            click.echo(f"warning: {host} is not in DOORKEY_ALLOWED_HOSTS, so the token opens nothing there", err=True)
     where = f"at {', '.join(hosts)}" if hosts else "at every host behind the gate"
     click.echo(f"id {listed.id}, user {user}, {where}, until {iso(listed.token.ends)}", err=True)
 

@@ -175,7 +175,8 @@ def _clean(text: str) -> str:
 
 def _always(move: Move) -> Iterator[str]:
     url = move.settings.get("DOORKEY_PUBLIC_URL", "https://login.example.com")
-    yield f"Register the redirect URI {url}/callback/{move.provider_id} at the provider, beside the old one."
+    path = "/oauth2/callback" if "DOORKEY_OAUTH2_PROXY_PATHS" in move.settings else f"/callback/{move.provider_id}"
+    yield f"Register the redirect URI {url}{path} at the provider, beside the old one."
     yield f"Doorkey wants a host for itself: if {url} is the application's, choose another (DOORKEY_PUBLIC_URL)."
     yield "Configure the proxy: `doorkey proxy-config nginx --app URL --doorkey URL`, or another proxy's name."
     yield "Try it: `doorkey check`. Everybody signs in once more, because the cookies are new."

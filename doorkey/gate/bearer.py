@@ -4,9 +4,11 @@ Each `Reader` knows one kind of token; the first that takes a token for its own 
 JWTs and introspected tokens only when settings name their issuer and audience.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+from doorkey import events
 from doorkey.gate.decide import Caller
 from doorkey.gate.gate_tokens import PREFIX, GateTokens, caller_of
 from doorkey.gate.original_request import Original
@@ -34,8 +36,14 @@ class OwnTokens:
         return token.startswith(PREFIX)
 
     def read(self, token: str, original: Original) -> Caller | None:
-        found = self._tokens.open(token)
-        return caller_of(found) if found and found.reaches(original.authority) else None
+        found, why = self._tokens.open(token)
+        if found and not found.token.reaches(original.authority):
+            why = f"its scopes do not name {original.authority}"
+        if found is None or why:
+            id = found.id if found else ""
+            events.log(events.GATE_REFUSED, level=logging.WARNING, code="invalid_token", token=id, detail=why)
+            return None
+        return caller_of(found.token)
 
 
 class Bearers:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from doorkey.base64url import decode, encode
-from doorkey.clock import Clock, RandomBytes
+from doorkey.clock import Clock, RandomBytes, iso
 from doorkey.gate.decide import Caller
 from doorkey.oauth.user_info import Identity
 from doorkey.sessions.ids import public_id
@@ -77,12 +77,15 @@ class GateTokens:
         )
         return PREFIX + encode(secret), Listed(public_id(record_id), token)
 
-    def open(self, text: str) -> GateToken | None:
-        """The live token of this secret."""
+    def open(self, text: str) -> tuple[Listed | None, str]:
+        """The token of this secret, and why it is not to be accepted: "" for one that lives."""
         secret = decode(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else None
         stored = self._store.read(_record_id(secret)) if secret and len(secret) == 32 else None
         token = self._unseal(stored) if stored else None
-        return token if token and self._clock() < token.ends else None
+        if stored is None or token is None:
+            return None, "it is unknown, or was revoked"
+        why = "" if self._clock() < token.ends else f"it ended at {iso(token.ends)}"
+        return Listed(public_id(stored.record_id), token), why
 
     def all(self) -> list[Listed]:
         """The live ones, oldest first."""

@@ -5,7 +5,7 @@ tried with requests of their own is in provider_probes.py. Nobody is signed in, 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from doorkey.clock import RandomBytes
@@ -35,13 +35,14 @@ class Trial:
     """What a check needs: Doorkey's own collaborators, and where people would come back to."""
 
     public_url: str
+    callback_path: Callable[[str], str]
     directory: ProviderDirectory
     checks: Checks
     transport: Transport
     random: RandomBytes
 
     def redirect_uri(self, provider: Provider) -> str:
-        return f"{self.public_url}/callback/{provider.id}"
+        return self.public_url + self.callback_path(provider.id)
 
 
 def failed(error: DoorkeyError) -> Finding:

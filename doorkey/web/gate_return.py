@@ -3,6 +3,7 @@
 asked_ticket()  the ticket that came in ?rt=
 shortcut()      back at once, because the browser is signed in already; or the page that explains a circle
 back_to()       where the browser goes after a sign-in
+leave_for()     how it gets there
 """
 
 import logging
@@ -61,6 +62,20 @@ def back_to(ticket: Ticket, ids: SessionIds) -> str:
     id = doorkey().random(16)
     accept = AcceptTicket(ticket.url, ticket.authority, ids.gate_secret, id, now)
     return f"{_origin(ticket.url)}/.doorkey/accept?t={gate.accept_tickets.seal(accept)}"
+
+
+def leave_for(url: str) -> Response:
+    """By 303; a browser that goes to another site by a page that goes on by itself.
+
+    A sign-in is often a form at the provider, and Chromium holds every redirect after a form against the form-action
+    of the page it was on: our callback is allowed there, and the site that we send the browser on to may not be.
+    """
+    is_browser = request.headers.get("Sec-Fetch-Mode") == "navigate"
+    if not is_browser or url.startswith(("/", public_url() + "/")):
+        return redirect_to(url)
+    response = make_response(render_template("going_on.html", url=url, site=_origin(url).partition("://")[2]))
+    response.headers["Refresh"] = f"0; url={url}"
+    return response
 
 
 def needs_accept(ticket: Ticket) -> bool:

@@ -66,7 +66,7 @@ def start() -> Response:
     with _failures_logged(provider, trace):
         begun = begin(
             doorkey().directory.describe(provider),
-            redirect_uri=_redirect_uri(provider),
+            redirect_uri=public_url() + doorkey().settings.callback_path(provider.id),
             return_to=return_to,
             transport=doorkey().transport,
             trace=trace,
@@ -86,13 +86,6 @@ def start_elsewhere() -> Response:
     """A sign-in that another site begins may come as a form (OpenID Connect Core 1.0 section 4); it goes on by GET."""
     given = {name: value[:LONGEST_URL] for name in ELSEWHERE for value in request.form.getlist(name)[:1]}
     return redirect_to(f"{public_url()}/login?{urlencode(given)}")
-
-
-def _redirect_uri(provider: Provider) -> str:
-    """What is registered at the provider; whoever comes from oauth2-proxy need not register another."""
-    if doorkey().settings.oauth2_proxy_paths and len(doorkey().providers) == 1:
-        return f"{public_url()}/oauth2/callback"
-    return f"{public_url()}/callback/{provider.id}"
 
 
 def _chosen_provider(demanded: str) -> Provider | None:
@@ -143,9 +136,9 @@ def _sent_back(transaction: Transaction) -> Response:
     """To where the gate, or a link, wanted the person to come back to."""
     current = browser_session().current
     if not transaction.gate or current is None:
-        return redirect_to(_checked_again(transaction.return_to))
+        return gate_return.leave_for(_checked_again(transaction.return_to))
     ticket = msgspec.msgpack.decode(transaction.gate, type=Ticket)
-    response = redirect_to(gate_return.back_to(ticket, current.ids))
+    response = gate_return.leave_for(gate_return.back_to(ticket, current.ids))
     doorkey().circles.count(request, response, ticket)
     return response
 

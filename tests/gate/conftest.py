@@ -57,6 +57,8 @@ class Member(GateVisitor):
         assert begun.status_code == 302, begun.text
         state = parse_qs(urlsplit(begun.headers["Location"]).query)["state"][0]
         done = self.go(f"{OWN_URL}/callback/stub?code=canary-code&state={state}")
+        if "Refresh" in done.headers:  # to another site
+            return done.headers["Refresh"].removeprefix("0; url=")
         assert done.status_code == 303, done.text
         return done.headers["Location"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from doorkey.gate import policy_file
 from doorkey.gate.policy_file import LOOK_SECONDS, SETTLED_SECONDS, PolicyFile, read_policy
-from doorkey.gate.policy_text import LARGEST_FILE, PolicyError
+from doorkey.gate.policy_text import LARGEST_FILE, PolicyError, load_policy
 from tests.conftest import MovedClock
 
 ONE = '[[rule]]\nname = "{}"\nallow = "anyone"\n'
@@ -174,14 +174,14 @@ def test_a_signal_tries_a_broken_file_again(desk: Desk) -> None:
 
 def test_a_check_does_not_wait_for_somebody_who_reads_the_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, done = threading.Event(), threading.Event()
-    real = policy_file.load_policy
+    real = load_policy
 
     def slow(*given: Any, **more: Any) -> object:
         reading.set()
         assert done.wait(10)
         return real(*given, **more)
 
-    monkeypatch.setattr(policy_file, "load_policy", slow)
+    monkeypatch.setattr("doorkey.gate.policy_file.load_policy", slow)
     desk.write(ONE.format("new"), age=1)
     desk.clock.advance(LOOK_SECONDS)
     reader = threading.Thread(target=desk.now)

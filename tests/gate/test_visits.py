@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Callable
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from werkzeug.test import TestResponse
@@ -25,6 +26,20 @@ def test_a_browser_signs_in_and_is_let_through_to_the_very_page_it_wanted(member
     assert allowed.status_code == 200
     assert allowed.headers["X-Doorkey-User"]
     assert allowed.data == b""
+
+
+def test_the_way_to_another_site_is_a_page_for_browsers_and_a_redirect_for_programs(member: Member) -> None:
+    """Chromium holds redirects after a provider's form against that form's page, which need not know the other site."""
+    begun = member.go(member.ask(DEEP).headers["Location"])
+    state = parse_qs(urlsplit(begun.headers["Location"]).query)["state"][0]
+    page = member.go(f"{OWN_URL}/callback/stub?code=canary-code&state={state}")
+    assert (page.status_code, page.headers["Refresh"]) == (200, f"0; url={DEEP}")
+    assert f'href="{html.escape(DEEP)}"' in page.text
+    assert "Location" not in page.headers
+    again = member.go(f"{OWN_URL}/login?prompt=login&next={quote(DEEP)}")
+    state = parse_qs(urlsplit(again.headers["Location"]).query)["state"][0]
+    plain = member.go(f"{OWN_URL}/callback/stub?code=canary-code&state={state}", headers={"Sec-Fetch-Mode": ""})
+    assert (plain.status_code, plain.headers["Location"]) == (303, DEEP)
 
 
 def test_who_is_signed_in_gets_into_the_next_application_without_a_question(member: Member) -> None:
