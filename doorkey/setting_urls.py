@@ -146,6 +146,8 @@ def host_patterns(value: str) -> tuple[str, ...]:
 def authority_patterns(value: str) -> tuple[str, ...]:
     """Host patterns, each perhaps with a port; without one the default ports are meant."""
     for item in items(value):
+        if "/" in item:
+            raise ValueError(f"{item!r} is not a host name: leave out https:// and what follows the name")
         port = item.rpartition(":")[2] if ":" in item else ""
         host_patterns(item.removesuffix(":" + port) if port else item)
         if port and (not re.fullmatch("[1-9][0-9]{0,4}", port, re.ASCII) or int(port) > 65535 or port in ("80", "443")):

@@ -1,6 +1,6 @@
 """Pictures of Doorkey as it really looks.
 
-    python scripts/screenshot.py                  docs/images/: home.png, home-dark.png, dev-dashboard.png
+    python scripts/screenshot.py                  docs/images/: home.png, home-dark.png, dev-dashboard.png, denied.png
     python scripts/screenshot.py --all FOLDER     every page, desktop and phone, light and dark
 
 Starts the app by itself with nothing configured and the development provider alone, signs in as
@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 from playwright.sync_api import Browser, ViewportSize  # noqa: E402
 
 from tests.browser.chromium import ChromiumMissing, chromium  # noqa: E402
+from tests.browser.gate_tour import denied_somewhere  # noqa: E402
 from tests.browser.sites import Sites, open_sites  # noqa: E402
 from tests.browser.tour import TOUR, Go  # noqa: E402
 
@@ -55,6 +56,7 @@ def pictures_of_the_documents(browser: Browser, sites: Sites) -> None:
     for scheme in SCHEMES:
         file = IMAGES / ("home.png" if scheme == "light" else "home-dark.png")
         picture(browser, sites, TOUR["home"], file, SIZES["desktop"], scheme)
+    picture(browser, sites, denied_somewhere, IMAGES / "denied.png", SIZES["desktop"], "light")
     picture(browser, sites, TOUR["dashboard"], IMAGES / "dev-dashboard.png", DASHBOARD, "light", whole=False)
 
 
@@ -77,7 +79,7 @@ def main() -> None:
             if folder:
                 all_pictures(browser, sites, folder)
             else:
-                say("signing in as Alice")
+                say("signing in")
                 pictures_of_the_documents(browser, sites)
     say("stopped everything again")
 

@@ -186,7 +186,7 @@ def test_every_kind_of_provider_gives_settings_that_load(imported: Importer, lin
     provider = done.settings.providers[0]
     assert (provider.id, provider.issuer) == (id, issuer)
     assert "would not start" not in done.out
-    assert f"https://login.example.com/oauth2/callback" in done.out
+    assert "https://login.example.com/oauth2/callback" in done.out
 
 
 def test_a_provider_of_many_tenants_is_said_to_need_an_issuer(imported: Importer) -> None:

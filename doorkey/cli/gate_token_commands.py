@@ -67,7 +67,7 @@ def new(user: str, scopes: tuple[str, ...], groups: tuple[str, ...], expires: in
     hosts = [scope.removeprefix(HOST_SCOPE) for scope in scopes if scope.startswith(HOST_SCOPE)]
     guarded = guarded_hosts(load_settings())
     for host in hosts:
-        if not guarded.has(host):
+        if not guarded.has(host) and not host.startswith("*."):
             click.echo(f"warning: {host} is not in DOORKEY_ALLOWED_HOSTS, so the token opens nothing there", err=True)
     where = f"at {', '.join(hosts)}" if hosts else "at every host behind the gate"
     click.echo(f"id {listed.id}, user {user}, {where}, until {iso(listed.token.ends)}", err=True)

@@ -20,6 +20,8 @@ from doorkey.http_headers import BARE_CSP
 JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
 MOST_IN_HEADER = 1000
+RETRY_SECONDS = 5
+LONGEST_PAGE_URL = 4000
 CHALLENGE = b'Bearer realm="doorkey"'
 _TO_BROWSERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -85,8 +87,8 @@ def refused(
     if status == 401:
         is_wrong = isinstance(error, BearerInvalid)
         headers.append((b"www-authenticate", CHALLENGE + (b', error="invalid_token"' if is_wrong else b"")))
-    if error.retry_after:
-        headers.append((b"retry-after", str(error.retry_after).encode()))
+    if status == 503:
+        headers.append((b"retry-after", str(error.retry_after or RETRY_SECONDS).encode()))
     if not dialect.redirects and len(body) <= MOST_IN_HEADER:
         headers.append((b"x-doorkey-body", body))
     return _answer(status, reason, request_id, *headers, body=body, kind=JSON)
@@ -95,9 +97,10 @@ def refused(
 def forbidden_page(dialect: Dialect, decision: Decision, page_url: str, request_id: str) -> Answer:
     """For browsers: a few words, and the way to the page of Doorkey that says more (web/gate_pages.py)."""
     account = decision.caller.identity.email or decision.caller.identity.user if decision.caller else ""
-    words = {"account": account[:100], "rule": decision.rule.name, "request": request_id}
+    account = account if len(account) <= 100 else account[:99] + "…"
+    words = {"account": account, "rule": decision.rule.name, "request": request_id}
     shown = {name: html.escape(value) for name, value in words.items()}
-    url = html.escape(page_url) if len(page_url) < 600 else "/"
+    url = html.escape(page_url) if len(page_url) < LONGEST_PAGE_URL else "/"
     body = _FORBIDDEN.format(style=_STYLE, url=url, **shown)
     encoded = body.encode("ascii", "xmlcharrefreplace")
     where = (b"x-doorkey-page", page_url.encode("ascii"))
@@ -105,15 +108,17 @@ def forbidden_page(dialect: Dialect, decision: Decision, page_url: str, request_
 
 
 _STYLE = (
-    "body{font:1.05rem/1.5 system-ui,sans-serif;max-width:34rem;margin:12vh auto;padding:0 1.5rem}"
-    "h1{font-size:1.8rem}a{display:inline-block;padding:.6em 1.1em;border:1px solid;border-radius:.6em;color:inherit}"
+    "body{font:1.05rem/1.5 system-ui,sans-serif;max-width:34rem;margin:12vh auto;padding:0 1.5rem;"
+    "overflow-wrap:anywhere}"
+    "h1{font-size:1.8rem;line-height:1.2}b{unicode-bidi:plaintext}"
+    "a{display:inline-block;padding:.6em 1.1em;border:1px solid;border-radius:.6em;color:inherit}"
 )
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _PAGE_CSP = BARE_CSP + f"; style-src 'sha256-{_STYLE_HASH}'"
 _FORBIDDEN = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">\
 <meta name="viewport" content="width=device-width"><title>Not allowed</title><style>{style}</style>\
-<h1>You may not open this</h1>
+<main><h1>You may not open this</h1>
 <p>You are signed in as <b>{account}</b>. The rule <code>{rule}</code> decided.</p>
 <p><a href="{url}">Switch account</a></p>
-<p>Request id <code>{request}</code></p></html>
+<p>Request id <code>{request}</code></p></main></html>
 """

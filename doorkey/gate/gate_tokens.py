@@ -13,6 +13,7 @@ import msgspec
 from doorkey.base64url import decode, encode
 from doorkey.clock import Clock, RandomBytes, iso
 from doorkey.gate.decide import Caller
+from doorkey.oauth.return_target import host_matches
 from doorkey.oauth.user_info import Identity
 from doorkey.sessions.ids import public_id
 from doorkey.sessions.roster import GATE_TOKENS
@@ -28,7 +29,7 @@ HOST_SCOPE = "host:"
 
 
 class GateToken(msgspec.Struct, frozen=True, array_like=True):
-    """`user` is whom it stands for. A scope `host:NAME` confines it to that host; times are seconds since the epoch."""
+    """`user` is whom it stands for. A scope `host:NAME` (or `host:*.suffix`) confines it there."""
 
     user: str
     scopes: tuple[str, ...]
@@ -38,8 +39,8 @@ class GateToken(msgspec.Struct, frozen=True, array_like=True):
 
     def reaches(self, authority: str) -> bool:
         """Whether its `host:` scopes, if any, name this host."""
-        hosts = {scope.removeprefix(HOST_SCOPE) for scope in self.scopes if scope.startswith(HOST_SCOPE)}
-        return not hosts or authority in hosts
+        hosts = [scope.removeprefix(HOST_SCOPE) for scope in self.scopes if scope.startswith(HOST_SCOPE)]
+        return not hosts or host_matches(authority, hosts)
 
 
 @dataclass(frozen=True)

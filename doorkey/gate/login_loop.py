@@ -15,6 +15,8 @@ from doorkey.gate.tickets import Ticket
 MOST_RETURNS = 3
 WITHIN_SECONDS = 60.0
 CLOCKS_SECONDS = 5.0
+KNOWN = "not_allowed"
+"""The reason of a ticket for somebody whom the gate knew and refused: they switch accounts as often as they like."""
 
 
 class Circle(msgspec.Struct, frozen=True, array_like=True):
@@ -28,7 +30,8 @@ class Circle(msgspec.Struct, frozen=True, array_like=True):
 
 def after_return(circle: Circle | None, ticket: Ticket, now: float) -> Circle:
     """What is known once the browser is sent back with `ticket`."""
-    if circle is None or circle.authority != ticket.authority or now - circle.first > WITHIN_SECONDS:
+    is_over = circle is None or circle.authority != ticket.authority or now - circle.first > WITHIN_SECONDS
+    if circle is None or is_over or ticket.reason == KNOWN:
         return Circle(ticket.authority, 1, now, now)
     if ticket.issued <= circle.last:
         return circle
@@ -39,6 +42,7 @@ def is_closed(circle: Circle | None, ticket: Ticket, let_through: float, now: fl
     """Whether another return would be one too many; `let_through`: when the gate last let the session pass, 0 never."""
     return (
         circle is not None
+        and ticket.reason != KNOWN
         and circle.authority == ticket.authority
         and circle.returns >= MOST_RETURNS
         and now - circle.first <= WITHIN_SECONDS

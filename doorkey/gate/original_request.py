@@ -27,6 +27,7 @@ _METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]"
 _AUTHORITY = re.compile(rf"({_HOST})\.?(?::([1-9][0-9]{{0,4}}))?", re.IGNORECASE | re.ASCII)
 _URL = re.compile(r"([A-Za-z]{2,5})://([^/?#]*)(/.*)", re.DOTALL)
+_HTML = re.compile(r"text/html(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|\Z))", re.IGNORECASE)
 _NO_TARGET = re.compile(r"[\x00-\x20\x7f]")
 _JOINED = re.compile(r",(?:/|(?:https?|wss?)://)", re.IGNORECASE)
 """In a path, two values that were joined. In a query it may be, and is not taken for plain."""
@@ -143,8 +144,8 @@ def wants_page(method: str, headers: Headers) -> bool:
         return False
     mode = headers.any("sec-fetch-mode").lower()
     if mode:
-        return mode == "navigate" and headers.any("sec-fetch-dest").lower() in ("", "document")
-    return not headers.has("authorization") and "text/html" in headers.any("accept").lower()
+        return mode == "navigate" and headers.any("sec-fetch-dest").lower() == "document"
+    return not headers.has("authorization") and bool(_HTML.search(headers.any("accept")))
 
 
 def from_nginx(method: str, rest: bytes, query: bytes, headers: Headers) -> Original:

@@ -1,6 +1,7 @@
 """The gate, put together: what the adapters, the pages and the command line need of it. Called by factory.py."""
 
 import multiprocessing
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def gate_parts(
         keyring, own_host=host_of(own_url), domain=settings.cookie_domain, secure=own_url.startswith("https://")
     )
     tickets, asserter = Tickets(keyring, Ticket, clock), Asserter(keyring.derived("assertion"), own_url, clock)
-    is_replacement = multiprocessing.parent_process() is not None
+    is_replacement = multiprocessing.parent_process() is not None or "gunicorn" in os.environ.get("SERVER_SOFTWARE", "")
     policy = open_policy(settings, spare=settings.instance / SPARE_POLICY, from_spare=is_replacement)
     guarded = guarded_hosts(settings)
     gate = Gate(

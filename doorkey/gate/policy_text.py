@@ -8,7 +8,7 @@ Called by policy_file.py and the command line.
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from doorkey.gate.policy import Allow, Condition, Policy, Rule, RuleSet, ascii_lower
@@ -64,6 +64,11 @@ class _Lines:
                 name = re.sub(r"[\s\"']", "", match[1])
                 self._starts.setdefault(name, []).append(number)
 
+    def of_table(self, name: str) -> int:
+        """Where something stands that should not be there; 0 when it is not found."""
+        fits = re.compile(rf"\s*(\[+\s*)?[\"']?{re.escape(name)}\b")
+        return next((number for number, line in enumerate(self._lines, start=1) if fits.match(line)), 0)
+
     def of_rule(self, table: str, index: int) -> int:
         starts = self._starts.get(table, [])
         return starts[index] if index < len(starts) else 0
@@ -91,9 +96,8 @@ class _Reader:
 
     def read(self, tables: dict[str, Any]) -> Policy:
         for key in sorted(tables.keys() - {"rule", "policy"}):
-            self.problems.append(
-                f"{self._source}: {key} is not a key of a policy; there are [[rule]] and [[policy.NAME]]"
-            )
+            at = f" line {line}" if (line := self._lines.of_table(key)) else ""
+            self.problems.append(f"{self._source}{at}: {key} is not known; there are [[rule]] and [[policy.NAME]]")
         named = tables.get("policy", {})
         if not isinstance(named, dict):
             self.problems.append(f"{self._source}: policy must be written [[policy.NAME]]")
@@ -116,52 +120,77 @@ class _Reader:
         names: set[str] = set()
         for index, keys in enumerate(given):
             line = self._lines.of_rule(table, index)
-            try:
-                rule = self._rule(keys, line)
-                if rule.name in names:
-                    raise _Mistake("name", f"another rule is called {rule.name!r} already")
+            rule, mistakes = _rule(keys, line, self._providers)
+            if rule and rule.name in names:
+                mistakes.append(_Mistake("name", f"another rule is called {rule.name!r} already"))
+            for mistake in mistakes:
+                self._complain(keys, line, mistake)
+            if rule and not mistakes:
                 names.add(rule.name)
                 rules.append(rule)
-            except _Mistake as mistake:
-                at = self._lines.of_key(line, mistake.key) if line else 0
-                name = keys.get("name")
-                called = f" {name!r}" if isinstance(name, str) else ""
-                self.problems.append(f"{self._source} line {at}: rule{called}: {mistake.key}: {mistake}")
         return RuleSet(rules)
 
-    def _rule(self, keys: dict[str, Any], line: int) -> Rule:
-        for key in keys:
-            if key not in KEYS:
-                raise _Mistake(key, f"is not a key of a rule; there are {', '.join(KEYS)}")
-        name = keys.get("name")
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise _Mistake("name", "is missing, or no name of 1 to 100 ASCII characters")
-        if "allow" not in keys:
-            raise _Mistake(
-                "allow", 'is missing: "anyone", "signed-in", "nobody", or a table such as { groups = ["ops"] }'
-            )
-        provider = keys.get("provider", "")
-        if "provider" in keys and (not isinstance(provider, str) or not provider):
-            raise _Mistake("provider", "must be the id of a provider")
-        if provider and self._providers is not None and provider not in self._providers:
-            raise _Mistake("provider", f"{provider} is not in DOORKEY_PROVIDERS")
-        login = keys.get("login", "auto")
-        if login not in LOGINS:
-            raise _Mistake("login", f"must be one of {', '.join(LOGINS)}")
-        headers = frozenset(_texts(keys, "headers"))
-        if unknown := sorted(headers - set(HEADERS)):
-            raise _Mistake("headers", f"{unknown[0]} is not among {', '.join(HEADERS)}")
-        return Rule(
-            name=name,
-            hosts=_hosts(keys),
-            paths=_paths(keys),
-            methods=_methods(keys),
-            allow=_allow(keys["allow"], bool(provider)),
-            provider=provider,
-            login=login,
-            headers=headers,
-            line=line,
-        )
+    def _complain(self, keys: dict[str, Any], line: int, mistake: _Mistake) -> None:
+        at = self._lines.of_key(line, mistake.key) if line else 0
+        called = f" {keys['name']!r}" if isinstance(keys.get("name"), str) else ""
+        self.problems.append(f"{self._source} line {at}: rule{called}: {mistake.key}: {mistake}")
+
+
+def _rule(keys: dict[str, Any], line: int, providers: frozenset[str] | None) -> tuple[Rule | None, list[_Mistake]]:
+    """The rule, and every mistake in it."""
+    known = f"is not a key of a rule; there are {', '.join(KEYS)}"
+    mistakes = [_Mistake(key, known) for key in keys if key not in KEYS]
+
+    def take(parse: Callable[[], Any]) -> Any:
+        try:
+            return parse()
+        except _Mistake as mistake:
+            mistakes.append(mistake)
+            return None
+
+    found = {
+        "name": take(lambda: _name(keys)),
+        "hosts": take(lambda: _hosts(keys)),
+        "paths": take(lambda: _paths(keys)),
+        "methods": take(lambda: _methods(keys)),
+        "allow": take(lambda: _allow(keys)),
+        "provider": take(lambda: _provider(keys, providers)),
+        "login": take(lambda: _login(keys)),
+        "headers": take(lambda: _headers(keys)),
+    }
+    return (None if mistakes else Rule(**found, line=line)), mistakes
+
+
+def _name(keys: dict[str, Any]) -> str:
+    name = keys.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise _Mistake("name", "is missing, or no name of 1 to 100 ASCII characters")
+    return name
+
+
+def _provider(keys: dict[str, Any], providers: frozenset[str] | None) -> str:
+    provider = keys.get("provider", "")
+    if "provider" in keys and (not isinstance(provider, str) or not provider):
+        raise _Mistake("provider", "must be the id of a provider")
+    if provider and keys.get("allow") == "anyone":
+        raise _Mistake("provider", 'means nothing where allow = "anyone"')
+    if provider and providers is not None and provider not in providers:
+        raise _Mistake("provider", f"{provider} is not in DOORKEY_PROVIDERS")
+    return str(provider)
+
+
+def _login(keys: dict[str, Any]) -> str:
+    login = keys.get("login", "auto")
+    if login not in LOGINS:
+        raise _Mistake("login", f"must be one of {', '.join(LOGINS)}")
+    return str(login)
+
+
+def _headers(keys: dict[str, Any]) -> frozenset[str]:
+    headers = frozenset(_texts(keys, "headers"))
+    if unknown := sorted(headers - set(HEADERS)):
+        raise _Mistake("headers", f"{unknown[0]} is not among {', '.join(HEADERS)}")
+    return headers
 
 
 def _texts(keys: dict[str, Any], key: str) -> tuple[str, ...]:
@@ -208,10 +237,11 @@ def _methods(keys: dict[str, Any]) -> frozenset[str]:
     return found
 
 
-def _allow(given: Any, has_provider: bool) -> Allow:
+def _allow(keys: dict[str, Any]) -> Allow:
+    if "allow" not in keys:
+        raise _Mistake("allow", 'is missing: "anyone", "signed-in", "nobody", or a table such as { groups = ["ops"] }')
+    given = keys["allow"]
     if given == "anyone":
-        if has_provider:
-            raise _Mistake("provider", 'means nothing where allow = "anyone"')
         return Allow(anyone=True)
     if given == "signed-in":
         return Allow()

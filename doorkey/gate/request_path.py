@@ -81,8 +81,17 @@ def _cut_at_nul(path: bytes) -> bytes:
     return path.partition(b"\0")[0]
 
 
+def _without_nul(path: bytes) -> bytes:
+    return path.replace(b"\0", b"")
+
+
 def _trimmed(path: bytes) -> bytes:
-    return re.sub(rb"[ \t]+(?=/|\Z)", b"", path)
+    return re.sub(rb"[\x01-\x20]+(?=/|\Z)", b"", path)
+
+
+def _overlong(path: bytes) -> bytes:
+    """ASCII written as two bytes, which no UTF-8 is and lenient programs read."""
+    return re.sub(rb"[\xc0\xc1][\x80-\xbf]", lambda pair: bytes([(pair[0][0] & 1) << 6 | pair[0][1] & 0x3F]), path)
 
 
 def _folded(path: bytes) -> bytes:
@@ -115,5 +124,5 @@ def _merged(path: bytes) -> bytes:
 
 _FREEDOMS = (
     *(unquote_to_bytes, _resolved, _resolved_by_escapes, _merged, _without_parameters, _with_slashes),
-    *(_cut, _cut_at_nul, _trimmed, _folded),
+    *(_cut, _cut_at_nul, _without_nul, _trimmed, _folded, _overlong),
 )

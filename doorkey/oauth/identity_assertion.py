@@ -5,6 +5,7 @@ key has; the public halves are at /.well-known/doorkey-identity.json. Called by 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
@@ -17,6 +18,8 @@ from doorkey.oauth.user_info import Identity
 
 LIVES_SECONDS = 60
 KIND = "doorkey-identity+jwt"
+MOST_GROUPS_BYTES = 800
+"""More of them do not fit beside the other headers; then the claim is not there."""
 
 
 class Asserter:
@@ -30,7 +33,7 @@ class Asserter:
     def sign(self, identity: Identity, *, audience: str, session: str) -> str:
         """`audience` is the origin that was asked for; `session` the public id, "" for a token of an API client."""
         now, key = int(self._clock()), self.keys[0]
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self._issuer,
             "aud": audience,
             "sub": identity.user,
@@ -40,6 +43,8 @@ class Asserter:
         }
         told = {"email": identity.email, "name": identity.name, "sid": session}
         claims |= {name: value for name, value in told.items() if value}
+        if identity.groups and sum(map(len, map(str.encode, identity.groups))) <= MOST_GROUPS_BYTES:
+            claims["groups"] = list(identity.groups)
         return sign_compact({"alg": OKP_ALG, "kid": key.kid, "typ": KIND}, claims, key.key)
 
 

@@ -44,6 +44,8 @@ def form_not_sent() -> Response:
 @bp.get(ACCEPT_PATH)
 def accept() -> Response:
     """Set the cookie of this host, once; whoever comes later is sent on to sign in. Raises `AcceptInvalid`."""
+    if request.method == "HEAD":
+        return Response(status=204)
     gate = doorkey().gate
     ticket = gate.accept_tickets.open(request.args.get("t", ""), over_too=True)
     name, _ = request_host()

@@ -70,8 +70,9 @@ def leave_for(url: str) -> Response:
     A sign-in is often a form at the provider, and Chromium holds every redirect after a form against the form-action
     of the page it was on: our callback is allowed there, and the site that we send the browser on to may not be.
     """
-    is_browser = request.headers.get("Sec-Fetch-Mode") == "navigate"
-    if not is_browser or url.startswith(("/", public_url() + "/")):
+    site, dest = (request.headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Dest"))
+    comes_from_a_page = dest == "document" and site in ("cross-site", "same-site")
+    if not comes_from_a_page or url.startswith(("/", public_url() + "/")):
         return redirect_to(url)
     response = make_response(render_template("going_on.html", url=url, site=_origin(url).partition("://")[2]))
     response.headers["Refresh"] = f"0; url={url}"

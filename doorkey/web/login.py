@@ -61,7 +61,8 @@ def start() -> Response:
     provider = _chosen_provider(ticket.provider if ticket else "")
     if provider is None:
         rt = request.args["rt"] if ticket else ""
-        return make_response(render_template("sign_in.html", providers=provider_buttons(return_to, rt=rt)))
+        buttons = provider_buttons(return_to, rt=rt, hints=_hints())
+        return make_response(render_template("sign_in.html", providers=buttons))
     trace = Trace()
     with _failures_logged(provider, trace):
         begun = begin(

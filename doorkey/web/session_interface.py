@@ -19,6 +19,7 @@ from flask_session.base import ServerSideSession, ServerSideSessionInterface
 from doorkey import events
 from doorkey.base64url import encode
 from doorkey.errors import DoorkeyError, StoreUnavailable
+from doorkey.gate.decide import PROBE_PROVIDER
 from doorkey.oauth.token import Token
 from doorkey.oauth.user_info import Identity
 from doorkey.sessions.ids import SessionIds, decode_secret
@@ -119,8 +120,10 @@ class SealedSessionInterface(ServerSideSessionInterface):
             self._upsert_session(app.permanent_session_lifetime, session, "")
 
     def _retrieve_session_data(self, store_id: str) -> OpenSession | None:
+        """A probe of `doorkey check --through` opens one page behind the gate, and none of ours."""
         secret = decode_secret(store_id)
-        return self.sessions.open(secret) if secret else None
+        session = self.sessions.open(secret) if secret else None
+        return None if session and session.record.identity.provider == PROBE_PROVIDER else session
 
     def _delete_session(self, store_id: str) -> Record | None:
         secret = decode_secret(store_id)

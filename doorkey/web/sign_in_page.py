@@ -1,6 +1,8 @@
 """The buttons of the sign-in page, which two routes show: / and /login without a provider."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 from doorkey.web.runtime import doorkey
@@ -19,9 +21,11 @@ class ProviderButton:
     trouble: str
 
 
-def provider_buttons(return_to: str = "", *, rt: str = "") -> list[ProviderButton]:
-    """One for each provider; `return_to`, and the gate's ticket `rt`, must have been checked."""
-    extra = {"rt": rt} if rt else {"next": return_to} if return_to else {}
+def provider_buttons(
+    return_to: str = "", *, rt: str = "", hints: Mapping[str, str] = MappingProxyType({})
+) -> list[ProviderButton]:
+    """One for each provider; `return_to`, the gate's ticket `rt`, and `hints` must have been checked."""
+    extra = {**({"rt": rt} if rt else {"next": return_to} if return_to else {}), **hints}
     directory = doorkey().directory
     providers = [doorkey().provider(id) for id in doorkey().providers]
     directory.look_around(providers, seconds=LOOKING_SECONDS)

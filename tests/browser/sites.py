@@ -1,8 +1,9 @@
 """The servers that browser tests visit.
 
-`newcomer` as it comes, nothing configured; `configured` with providers whose answers a test writes, one of which
-posts them from another site, and one that is down; `alone`, the development provider for other programs, such
-as `program`. Used by conftest.py, tour.py and scripts/screenshot.py.
+`newcomer` as it comes, nothing configured but rules of the gate; `configured` with providers whose answers a test
+writes, one of which posts them from another site, and one that is down; `alone`, the development provider for other
+programs, such as `program`; `front`, an application behind the gate. Used by conftest.py, tour.py and
+scripts/screenshot.py.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import requests
 
+from tests.browser.front import POLICY, Front, front
 from tests.browser.program import Program, program
 from tests.conftest import provider_settings
 from tests.support.scripted_provider import GOOD_TOKEN, ScriptedProvider
@@ -27,6 +29,7 @@ LONG: dict[str, object] = {
     "groups": ["a-group-with-quite-a-long-name" * 4, "<b>bold</b>"],
 }
 
+SECRET_KEY = "a-key-for-tests-0123456789-abcdefghijkl"
 WORDY = "Zweckverband Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft, single sign-on"
 DEVICES = {
     "Firefox on Linux": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
@@ -39,13 +42,14 @@ DEVICES = {
 
 @dataclass
 class Sites:
-    """The three servers, the party behind the second one, and a client of the third."""
+    """The three servers, the party behind the second one, a client of the third, and an application to guard."""
 
     newcomer: Running
     configured: Running
     provider: ScriptedProvider
     alone: Running
     program: Program
+    front: Front
 
     @property
     def servers(self) -> tuple[Running, ...]:
@@ -75,10 +79,14 @@ class Sites:
 @contextmanager
 def open_sites(folder: Path) -> Iterator[Sites]:
     """Start everything, keep it in `folder`, and stop it at the end."""
+    policy = folder / "policy.toml"
+    policy.write_text(POLICY)
     provider, port = ScriptedProvider(), free_port()
     settings = {
         "DOORKEY_PUBLIC_URL": f"http://127.0.0.1:{port}",
-        "DOORKEY_SECRET_KEY": "a-key-for-tests-0123456789-abcdefghijkl",
+        "DOORKEY_SECRET_KEY": SECRET_KEY,
+        "DOORKEY_ALLOWED_HOSTS": "*.example.com, *.example.com:8443",
+        "DOORKEY_POLICY_FILE": str(policy),
         "DOORKEY_RATE_LIMIT": "0",
         "DOORKEY_PROVIDERS": "stub,other,posting,down,wordy",
         **provider_settings("stub", provider.url),
@@ -99,11 +107,12 @@ def open_sites(folder: Path) -> Iterator[Sites]:
     try:
         # One machine signs in more often than one person does, hence no rate limit.
         with (
-            app_server(folder / "newcomer", DOORKEY_RATE_LIMIT="0") as newcomer,
+            app_server(folder / "newcomer", DOORKEY_RATE_LIMIT="0", DOORKEY_POLICY_FILE=str(policy)) as newcomer,
             server(python_app, folder / "configured", settings, port=port) as configured,
             server(dev_provider, folder / "alone") as alone,
             program() as mine,
+            front() as there,
         ):
-            yield Sites(newcomer, configured, provider, alone, mine)
+            yield Sites(newcomer, configured, provider, alone, mine, there)
     finally:
         provider.close()

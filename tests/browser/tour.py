@@ -1,7 +1,7 @@
 """Every page of Doorkey, and how to get there in a fresh browser.
 
-The servers are those of sites.py, steps on the way are in ways.py. Used by the tests that look at all pages, and by
-scripts/screenshot.py.
+The servers are those of sites.py, steps on the way are in ways.py, the gate's pages in gate_tour.py. Used by the
+tests that look at all pages, and by scripts/screenshot.py.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page
 
+from tests.browser.gate_tour import STOPS as GATE_STOPS
 from tests.browser.sites import DEVICES, LONG, Sites
 from tests.browser.ways import begin as begin
 from tests.browser.ways import come_back as come_back
@@ -319,3 +320,7 @@ def problem_502(page: Page, sites: Sites) -> None:
     refusal = {"error": "invalid_client", "error_description": "Unknown client " + "long" * 60, "status": "401"}
     sites.provider.answer("/token", refusal, 401)
     come_back(page, sites)
+
+
+for go in GATE_STOPS:
+    stop(go)

@@ -262,10 +262,13 @@ def test_the_headers_of_other_dialects_change_nothing() -> None:
 PAGES = [
     ("GET", {"accept": "text/html"}),
     ("HEAD", {"accept": "application/xhtml+xml,TEXT/HTML;q=0.9"}),
-    ("GET", {"sec-fetch-mode": "navigate"}),
+    ("GET", {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}),
     ("GET", {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "accept": "*/*"}),
     ("POST", {"content-type": "application/x-www-form-urlencoded", **PAGE}),
-    ("POST", {"content-type": "Multipart/Form-Data; boundary=x", "sec-fetch-mode": "navigate"}),
+    (
+        "POST",
+        {"content-type": "Multipart/Form-Data; boundary=x", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"},
+    ),
 ]
 PROGRAMS = [
     ("GET", {}),

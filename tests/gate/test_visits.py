@@ -32,13 +32,14 @@ def test_the_way_to_another_site_is_a_page_for_browsers_and_a_redirect_for_progr
     """Chromium holds redirects after a provider's form against that form's page, which need not know the other site."""
     begun = member.go(member.ask(DEEP).headers["Location"])
     state = parse_qs(urlsplit(begun.headers["Location"]).query)["state"][0]
-    page = member.go(f"{OWN_URL}/callback/stub?code=canary-code&state={state}")
+    from_the_provider = {"Sec-Fetch-Site": "cross-site"}
+    page = member.go(f"{OWN_URL}/callback/stub?code=canary-code&state={state}", headers=from_the_provider)
     assert (page.status_code, page.headers["Refresh"]) == (200, f"0; url={DEEP}")
     assert f'href="{html.escape(DEEP)}"' in page.text
     assert "Location" not in page.headers
     again = member.go(f"{OWN_URL}/login?prompt=login&next={quote(DEEP)}")
     state = parse_qs(urlsplit(again.headers["Location"]).query)["state"][0]
-    plain = member.go(f"{OWN_URL}/callback/stub?code=canary-code&state={state}", headers={"Sec-Fetch-Mode": ""})
+    plain = member.go(f"{OWN_URL}/callback/stub?code=canary-code&state={state}")
     assert (plain.status_code, plain.headers["Location"]) == (303, DEEP)
 
 

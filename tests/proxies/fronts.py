@@ -89,6 +89,9 @@ class Front:
         return original(received)
 
 
+TRIES = 3
+
+
 @contextmanager
 def all_fronts(folder: Path) -> Iterator[dict[str, Front | BaseException]]:
     """Every proxy in front of the stand-in for Doorkey."""
@@ -106,10 +109,14 @@ def start_all(
     """Every proxy, started side by side; one that does not start is its error, for the tests that need it."""
 
     def start(kind: Proxy) -> RunningProxy | BaseException:
-        try:
-            return stack.enter_context(running(kind, site.named(kind.name)))
-        except Exception as error:
-            return error
+        """Again with another port when somebody else has taken this one meanwhile."""
+        failure: BaseException = AssertionError("never tried")
+        for number in range(TRIES):
+            try:
+                return stack.enter_context(running(kind, site.named(f"{kind.name}-{number}")))
+            except Exception as error:
+                failure = error
+        return failure
 
     with ThreadPoolExecutor(len(kinds)) as pool:
         started = list(pool.map(start, kinds))

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import trustme
 
-from tests.proxies.raw_client import Connection
+from tests.proxies.raw_client import APP_HOST, Connection, request, send
 from tests.support.servers import PATIENCE, ROOT, free_port
 
 DEPLOY = ROOT / "deploy"
@@ -113,6 +113,7 @@ def running(kind: Proxy, site: Site) -> Iterator[RunningProxy]:
     proxy = RunningProxy(kind, site, process, log_file)
     try:
         _wait_until_it_listens(proxy)
+        _wait_until_it_knows_those_behind(proxy)
         yield proxy
     except BaseException as error:
         error.add_note(f"{kind.name} ({' '.join(arguments)}) wrote:\n{proxy.log[-3000:]}")
@@ -134,6 +135,19 @@ def _wait_until_it_listens(proxy: RunningProxy) -> None:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{proxy.kind.name} did not listen in time") from error
         time.sleep(0.02)
+
+
+def _wait_until_it_knows_those_behind(proxy: RunningProxy) -> None:
+    """For a moment Envoy may answer 503, though they are there; whoever tests an outage has two seconds to wait."""
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        try:
+            answer = send(proxy.port, request("GET", "/", host=APP_HOST), tls=proxy.site.client_tls)
+        except OSError:
+            return
+        if answer.status != 503:
+            return
+        time.sleep(0.05)
 
 
 def with_ports(text: str, changes: Mapping[str, str | int]) -> str:

@@ -58,7 +58,7 @@ def person(request: pytest.FixtureRequest, world: World, playwright: Playwright)
 def test_one_sign_in_opens_two_applications(world: World, person: BrowserContext) -> None:
     page = person.new_page()
     page.goto(f"{FIRST}/files/a%2Fb?x=1&y=%C3%A9")
-    assert page.url == f"{FIRST}/files/a%2Fb?x=1&y=%C3%A9"
+    page.wait_for_url(f"{FIRST}/files/a%2Fb?x=1&y=%C3%A9")
     page.goto(f"{SECOND}/start")
     assert page.url == f"{SECOND}/start"
     opened = [request for request in world.app.requests if request.target != "/favicon.ico"]
@@ -70,6 +70,7 @@ def test_one_sign_in_opens_two_applications(world: World, person: BrowserContext
 def test_after_signing_out_neither_application_opens(world: World, person: BrowserContext) -> None:
     page = person.new_page()
     page.goto(f"{FIRST}/")
+    page.wait_for_url(f"{FIRST}/")
     page.goto("https://login.example.com/logout")
     page.locator("main form button").first.click()
     page.wait_for_load_state()
