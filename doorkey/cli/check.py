@@ -137,6 +137,23 @@ def _check_doorkey(settings: Settings, doorkey: Doorkey) -> Iterator[Finding]:
     cookies = "Secure cookies of this host alone" if secure else "cookies without Secure, for this machine only"
     yield Finding(OK if secure else NOTE, f"People open {settings.own_url}, with {cookies}.")
     yield from _check_store(settings, doorkey)
+    if settings.allowed_hosts:
+        yield from _check_gate(settings, doorkey)
+
+
+def _check_gate(settings: Settings, doorkey: Doorkey) -> Iterator[Finding]:
+    """What the hosts behind the gate need."""
+    rules = len(doorkey.gate.policy.current().rules.rules)
+    who = f"by the {rules} rules of {settings.policy_file}" if settings.policy_file else "to whoever is signed in"
+    yield Finding(OK, f"The gate is open {who}, at {', '.join(settings.allowed_hosts)}.")
+    names = [pattern.partition(":")[0] for pattern in settings.allowed_hosts]
+    outside = [name for name in names if not doorkey.gate.cookies.reaches(name.removeprefix("*."))]
+    if outside:
+        what = f"{', '.join(outside)}: the cookie of a sign-in does not get there, so each has one of its own."
+        yield Finding(NOTE, what, "The proxy must hand /.doorkey/accept of these hosts to Doorkey.")
+    if not settings.trusted_proxies:
+        what = "Sign-ins are counted by the proxy's address, for all visitors together."
+        yield Finding(NOTE, what, "Name the proxy in DOORKEY_TRUSTED_PROXIES (127.0.0.1 when it is on this machine).")
 
 
 def _check_store(settings: Settings, doorkey: Doorkey) -> Iterator[Finding]:

@@ -45,6 +45,17 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
     provider: str = ""
     request_id: str = ""
 
+    def to_bytes(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "Ticket | None":
+        """None for none, and for one of another version of Doorkey."""
+        try:
+            return msgspec.msgpack.decode(content, type=cls) if content else None
+        except msgspec.MsgspecError:
+            return None
+
     @property
     def is_form(self) -> bool:
         """Something was sent that is lost now."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlencode
 
-import msgspec
 from flask import Blueprint, Response, after_this_request, make_response, render_template, request
 from werkzeug.exceptions import MethodNotAllowed
 
@@ -74,7 +73,7 @@ def start() -> Response:
             clock=doorkey().clock,
             random=doorkey().random,
             hints=_hints(),
-            gate=msgspec.msgpack.encode(ticket) if ticket else b"",
+            gate=ticket.to_bytes() if ticket else b"",
         )
     response = redirect_to(begun.url, 302)
     doorkey().transactions.remember(request, response, begun)
@@ -135,10 +134,9 @@ def callback(provider_id: str) -> Response:
 
 def _sent_back(transaction: Transaction) -> Response:
     """To where the gate, or a link, wanted the person to come back to."""
-    current = browser_session().current
-    if not transaction.gate or current is None:
+    current, ticket = browser_session().current, Ticket.from_bytes(transaction.gate)
+    if ticket is None or current is None:
         return gate_return.leave_for(_checked_again(transaction.return_to))
-    ticket = msgspec.msgpack.decode(transaction.gate, type=Ticket)
     response = gate_return.leave_for(gate_return.back_to(ticket, current.ids))
     doorkey().circles.count(request, response, ticket)
     return response

@@ -111,3 +111,16 @@ def test_a_mistake_in_the_settings_comes_first(run: Run) -> None:
     result = run(GOOD, DOORKEY_ALLOWED_HOSTS="https://app.example.com")
     assert result.exit_code == 2
     assert "DOORKEY_ALLOWED_HOSTS" in result.stderr
+
+
+def test_doorkey_check_says_what_the_gate_needs(gate_settings: dict[str, str], environ: dict[str, str]) -> None:
+    settings = {**environ, **gate_settings, "DOORKEY_PROVIDERS": "stub"}
+    for name in [name for name in settings if name.startswith("DOORKEY_PROVIDER_OTHER")]:
+        del settings[name]
+    told = CliRunner().invoke(main, ["check"], env=settings, prog_name="doorkey").stdout
+    assert "The gate is open to whoever is signed in, at app.example.com, *.apps.example.com" in told
+    assert "other.example.org: the cookie of a sign-in does not get there" in told
+    assert "app.example.com: the cookie" not in told
+    assert "Sign-ins are counted by the proxy's address" in told
+    named = {**settings, "DOORKEY_TRUSTED_PROXIES": "127.0.0.1"}
+    assert "counted" not in CliRunner().invoke(main, ["check"], env=named, prog_name="doorkey").stdout

@@ -69,6 +69,11 @@ def pump(near: socket.socket, port: int) -> None:
                 (far if source is near else near).sendall(data)
 
 
+def listen_to_ctrl_c() -> None:
+    """A shell that starts the tests in the background has its children ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_findings_come_at_once_and_ctrl_c_ends_the_session(desk: Desk, tmp_path: Path) -> None:
     with relay(desk.proxy("nginx").port, desk) as (port, held):
         process = subprocess.Popen(
@@ -76,6 +81,7 @@ def test_findings_come_at_once_and_ctrl_c_ends_the_session(desk: Desk, tmp_path:
             env=environment(tmp_path, 1, {**desk.settings, "PYTHONUNBUFFERED": ""}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            preexec_fn=listen_to_ctrl_c,
         )
         with process:
             try:
