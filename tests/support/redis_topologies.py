@@ -89,6 +89,7 @@ def sentinel_setup(
         hosts = ",".join(f"{HOST}:{port}" for port in ports)
         setup = SentinelSetup(f"redis+sentinel://{user_info(password)}{hosts}/{SERVICE}", master, followers, watchers)
         until(lambda: all(_knows_all(watcher, setup) for watcher in watchers), "each Sentinel knows all others")
+        until(lambda: _is_copied_at_once(master, replicas), "the replicas keep up")
         yield setup
 
 
@@ -160,6 +161,13 @@ def _role(server: RedisServer) -> str:
 def _in_sync(replica: RedisServer) -> bool:
     with replica.client() as client:
         return bool(client.info("replication")["master_link_status"] == "up")
+
+
+def _is_copied_at_once(master: RedisServer, replicas: int) -> bool:
+    """Whether all have a change in less time than a write waits for one: a replica that just began may not."""
+    with master.client() as client:
+        client.set("ready", 1, px=1)
+        return bool(client.wait(replicas, 100) == replicas)
 
 
 @dataclass
