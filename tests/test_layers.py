@@ -23,6 +23,7 @@ WORDS = (
     "paths",
     "http_headers",
     "base64url",
+    "addresses",
 )
 ORDER = ("words", "oauth", "sessions", "gate", "web", "factory", "cli", "testing", "pytest_plugin")
 """Each layer may import itself and those before it."""

@@ -180,7 +180,7 @@ def test_file_and_folder_are_for_this_user_only(tmp_path: Path) -> None:
     folder = tmp_path / "instance"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {found.name: found.stat().st_mode & 0o777 for found in folder.iterdir()} == dict.fromkeys(
-        ("sessions.sqlite3", "sessions.sqlite3-wal", "sessions.sqlite3-shm"), 384
+        ("sessions.sqlite3", "sessions.sqlite3-wal", "sessions.sqlite3-shm", "sessions.sqlite3-generations"), 384
     )
 
 

@@ -3,6 +3,9 @@
 Without them somebody who never finishes a head holds memory and connections for ever. What a
 head says is judged later, in web/pages_asgi.py, which has its own and smaller limit.
 
+An app that has `at_once(scope)` is asked by it first: an answer (status, head as it goes over the wire, body) is sent
+as it is. For the checks of the gate a task and the two messages of ASGI would cost more than the check.
+
 An app in a thread can close its connection through `scope["doorkey.hang_up"]`, and wait with
 `scope["doorkey.sleep"]`, which ends early and is true when the client has gone: the development provider
 does, when it is to fail that way (devprovider/wire.py).
@@ -10,13 +13,38 @@ does, when it is to fail that way (devprovider/wire.py).
 
 import asyncio
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 LARGEST_HEAD = 64 * 1024
 HEAD_SECONDS = 10.0
 HANG_UP_SECONDS = 2.0
+
+
+class ReadyAnswer(Protocol):
+    """`head` are field lines, each with its end; `content-length` is among them."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def head(self) -> bytes: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+
+class _Answered:
+    """In place of the cycle of a request that was answered at once: whatever comes of its body is let pass."""
+
+    response_complete = True
+    message_event = asyncio.Event()
+
+
+ANSWERED = _Answered()
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -28,6 +56,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self._at_once: Callable[[Any], ReadyAnswer | None] | None = getattr(self.app, "at_once", None)
         self._reads_head = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -45,25 +74,50 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._reads_head:
             self._head_bytes += len(data)
-            self._start_clock()
         super().data_received(data)
-        if self._reads_head and self._head_bytes > LARGEST_HEAD:
-            self.transport.abort()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._reads_head:  # what comes behind a chunked body is no header, whatever it is called
-            super().on_header(name, value)
+        if self._reads_head and self._head_bytes:
+            self._start_clock()
+            if self._head_bytes > LARGEST_HEAD:
+                self.transport.abort()
 
     def on_headers_complete(self) -> None:
         self._reads_head = False
         self._stop_clock()
-        self.scope["doorkey.hang_up"] = self._hang_up  # type: ignore[typeddict-unknown-key]
-        self.scope["doorkey.sleep"] = self._gone.wait  # type: ignore[typeddict-unknown-key]
-        super().on_headers_complete()
+        ready = self._ready_answer()
+        if ready:
+            self._send(ready)
+        else:
+            self.scope["doorkey.hang_up"] = self._hang_up  # type: ignore[typeddict-unknown-key]
+            self.scope["doorkey.sleep"] = self._gone.wait  # type: ignore[typeddict-unknown-key]
+            super().on_headers_complete()
+        self.headers = []  # what comes behind a chunked body is no header, whatever it is called
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._reads_head, self._head_bytes = True, 0
+
+    def _ready_answer(self) -> ReadyAnswer | None:
+        """Not while the answer to another request is on its way, nor to a client that does not read."""
+        is_busy = self.cycle is not None and not self.cycle.response_complete
+        if self._at_once is None or is_busy or self.flow.write_paused:
+            return None
+        url, scope = httptools.parse_url(self.url), self.scope
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+        return self._at_once(scope)
+
+    def _send(self, ready: ReadyAnswer) -> None:
+        """What a cycle does with the messages of an app, in one step."""
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        lines = [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
+        end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
+        body = b"" if self.scope["method"] == "HEAD" else ready.body
+        self.transport.write(b"".join((STATUS_LINE[ready.status], *lines, ready.head, end, body)))
+        self.cycle = cast(RequestResponseCycle, ANSWERED)
+        if not keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     def _hang_up(self) -> None:
         """Close after what was written; called from a thread, and back when the connection is gone."""

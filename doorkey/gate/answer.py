@@ -9,7 +9,11 @@ import base64
 import hashlib
 import html
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+import msgspec
 
 from doorkey.errors import BearerInvalid, DoorkeyError
 from doorkey.gate.decide import Decision
@@ -29,37 +33,67 @@ _TO_BROWSERS = (
 )
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Header names are in lower case; `content-length` is among them."""
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """`head` are all header fields as they go over the wire, names in lower case; `content-length` is among them."""
 
     status: int
-    headers: tuple[Header, ...]
+    head: bytes
     body: bytes = b""
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """For servers that write them themselves."""
+        fields = (field.partition(b": ") for field in self.head.split(b"\r\n")[:-1])
+        return tuple((name, value) for name, _, value in fields)
 
     def get(self, name: str) -> str:
         """The value of a header, "" when it is not there."""
         return next((value.decode("latin-1") for found, value in self.headers if found == name.encode()), "")
 
 
+def field_lines(headers: Iterable[Header]) -> bytes:
+    """As they go over the wire (RFC 9112 section 5). Raises `ValueError` for a value that could be more than one."""
+    lines = []
+    for name, value in headers:
+        if _CONTROL.search(value):
+            raise ValueError(f"{name.decode()} has a control character")
+        lines.append(name + b": " + value + b"\r\n")
+    return b"".join(lines)
+
+
 def _answer(
     status: int, reason: str, request_id: str, *headers: Header, body: bytes = b"", kind: bytes = b""
 ) -> Answer:
-    common = [
-        (b"cache-control", b"no-store"),
-        (b"x-doorkey-request-id", request_id.encode()),
-        (b"x-doorkey-reason", visible(reason).encode()),
-        (b"content-length", str(len(body)).encode()),
-    ]
     if kind:
         policy = _PAGE_CSP if kind is HTML else BARE_CSP
-        common += [(b"content-type", kind), (b"content-security-policy", policy.encode()), *_TO_BROWSERS]
-    return Answer(status, (*common, *headers), body)
+        headers = ((b"content-type", kind), (b"content-security-policy", policy.encode()), *_TO_BROWSERS, *headers)
+    return Answer(status, _common(reason, request_id, len(body)) + field_lines(headers), body)
 
 
-def allowed(reason: str, identity: list[Header], request_id: str) -> Answer:
-    """Exactly 200: Envoy takes nothing else for a yes."""
-    return _answer(200, reason, request_id, *identity)
+_COMMON = b"""\
+cache-control: no-store
+x-doorkey-request-id: %b
+x-doorkey-reason: %b
+content-length: %d
+""".replace(b"\n", b"\r\n")
+
+
+def _common(reason: str, request_id: str, length: int) -> bytes:
+    """Of every answer."""
+    return _COMMON % (request_id.encode(), _visible(reason), length)
+
+
+@lru_cache(maxsize=1024)
+def _visible(reason: str) -> bytes:
+    return visible(reason).encode()
+
+
+def allowed(reason: str, identity: bytes, request_id: str) -> Answer:
+    """Exactly 200: Envoy takes nothing else for a yes. `identity` are the field lines for the application."""
+    return Answer(200, _common(reason, request_id, 0) + identity)
 
 
 def to_login(dialect: Dialect, original: Original, location: str, reason: str, request_id: str) -> Answer:

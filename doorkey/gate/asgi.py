@@ -1,7 +1,9 @@
 """The gate as an ASGI callable, in front of everything else: no Flask on this path.
 
-What needs no store is answered on the event loop; the rest in threads of the gate's own, so that pages that wait for a
-provider hold up no check. More checks than can wait are refused: a proxy that is told so at once can say so.
+Most answers need no waiting, and a server that can send them without a task of their own gets them by `at_once()`.
+The rest is found out in threads: one pool for sessions, another for tokens, because whom those are asked of may be
+slow, and neither shared with the pages. More checks than can wait are refused: a proxy that is told so at once can
+say so.
 """
 
 import asyncio
@@ -14,7 +16,7 @@ from doorkey.gate.answer import Answer
 from doorkey.gate.checkpoint import Checkpoint
 from doorkey.gate.echo import ECHO_PATH, Echo
 from doorkey.gate.gate_request import CheckRequest
-from doorkey.sessions.lifecycle import OpenSession
+from doorkey.gate.replies import Pending
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -22,6 +24,16 @@ Send = Callable[[Message], Awaitable[None]]
 
 THREADS = 32
 MOST_WAITING = 500
+BEGUN = "doorkey.begun"
+"""In the scope: what `at_once()` found out, so that nobody does it twice."""
+
+
+class _Pool:
+    """Threads, and how many checks wait for them."""
+
+    def __init__(self, name: str):
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
+        self.waiting = 0
 
 
 class GateAsgi:
@@ -31,43 +43,52 @@ class GateAsgi:
         self._checkpoint = checkpoint
         self._echo = echo
         self.admits = checkpoint.admits
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gate")
-        self._waiting = 0
+        self._for_sessions = _Pool("gate")
+        self._for_tokens = _Pool("gate-tokens")
 
     def takes(self, scope: Message) -> bool:
         """Whether this request is the gate's."""
         return self._checkpoint.takes(scope["raw_path"]) or scope["raw_path"] == ECHO_PATH
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        peer = scope["client"][0] if scope.get("client") else ""
-        check = CheckRequest(scope["method"], scope["raw_path"], scope["query_string"], scope["headers"], peer)
+    def at_once(self, scope: Message) -> Answer | None:
+        """The answer to a request that the gate takes, when nobody has to be asked for it."""
+        check = _check(scope)
         if check.path == ECHO_PATH:
-            await _send(send, self._echo.answer(check))
-            return
-        answer, session = await self.answer(check)
-        await _send(send, answer)
-        self.note(session)
-
-    def note(self, session: OpenSession | None) -> None:
-        """Beside the answer."""
-        if session:
-            self._threads.submit(self._checkpoint.note, session)
-
-    async def answer(self, check: CheckRequest) -> tuple[Answer, OpenSession | None]:
-        """The answer, and the session to be noted once it is sent."""
+            return self._echo.answer(check)
         begun = self._checkpoint.begin(check)
         if isinstance(begun, Answer):
-            return begun, None
-        if self._waiting >= MOST_WAITING:
-            return self._checkpoint.overloaded(begun), None
-        self._waiting += 1
+            return begun
+        scope[BEGUN] = begun
+        return None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        answer = None if BEGUN in scope else self.at_once(scope)
+        answer = answer or await self._finished(scope[BEGUN])
+        await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def answer(self, check: CheckRequest) -> Answer:
+        """For servers of another kind."""
+        return await self._finished(self._checkpoint.begin(check))
+
+    async def _finished(self, begun: Answer | Pending) -> Answer:
+        while not isinstance(begun, Answer):
+            begun = await self._in_a_thread(begun)
+        return begun
+
+    async def _in_a_thread(self, pending: Pending) -> Answer | Pending:
+        pool = self._for_tokens if pending.asks_others else self._for_sessions
+        if pool.waiting >= MOST_WAITING:
+            return self._checkpoint.overloaded(pending)
+        pool.waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, partial(self._checkpoint.finish, begun))
+            return await loop.run_in_executor(pool.threads, partial(self._checkpoint.finish, pending))
         finally:
-            self._waiting -= 1
+            pool.waiting -= 1
 
 
-async def _send(send: Send, answer: Answer) -> None:
-    await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
-    await send({"type": "http.response.body", "body": answer.body})
+def _check(scope: Message) -> CheckRequest:
+    client = scope["client"]
+    peer = client[0] if client else ""
+    return CheckRequest(scope["method"], scope["raw_path"], scope["query_string"], scope["headers"], peer)

@@ -31,9 +31,7 @@ class Authorizer:
         self._gate = gate
 
     async def __call__(self, params: Mapping[str, str]) -> FcgiAnswer:
-        """The answer; the session is noted beside it."""
-        answer, session = await self._gate.answer(check_request(params))
-        self._gate.note(session)
+        answer = await self._gate.answer(check_request(params))
         return FcgiAnswer(answer.status, answer.headers, answer.body)
 
 

@@ -17,7 +17,12 @@ LONGEST = 16 * 1024
 
 
 class Reader(Protocol):
-    """Raises `StoreUnavailable` or another `DoorkeyError` when it cannot tell now."""
+    """Raises `StoreUnavailable` or another `DoorkeyError` when it cannot tell now.
+
+    `asks_others`: it may have to wait for somebody else's server.
+    """
+
+    asks_others: bool
 
     def knows(self, token: str) -> bool:
         """Whether `token` is of its kind, by its form."""
@@ -28,6 +33,8 @@ class Reader(Protocol):
 
 class OwnTokens:
     """Reads gate tokens."""
+
+    asks_others = False
 
     def __init__(self, tokens: GateTokens):
         self._tokens = tokens
@@ -54,7 +61,15 @@ class Bearers:
 
     def caller(self, token: str, original: Original) -> Caller | None:
         """Raises `StoreUnavailable` or another `DoorkeyError`."""
-        if len(token) > LONGEST or not token.isascii():
-            return None
-        reader = next((reader for reader in self._readers if reader.knows(token)), None)
+        reader = self._reader(token)
         return reader.read(token, original) if reader else None
+
+    def asks_others(self, token: str) -> bool:
+        """Whether `caller()` may have to wait for somebody else's server."""
+        reader = self._reader(token)
+        return reader is not None and reader.asks_others
+
+    def _reader(self, token: str) -> Reader | None:
+        if not token or len(token) > LONGEST or not token.isascii():
+            return None
+        return next((reader for reader in self._readers if reader.knows(token)), None)

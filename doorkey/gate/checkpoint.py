@@ -1,66 +1,54 @@
 """From the request of a reverse proxy to its answer: the order of everything that the gate looks at.
 
-    begin()     what needs no waiting: whom to trust, what was asked for, whether anybody may; an answer, or `Pending`
-    finish()    opens the session or asks about the token, and decides; may wait for the store
-    note()      afterwards: the session was used, and its token may be due for renewal
+    begin()     what needs no waiting: whom to trust, what was asked for, whether anybody may, or somebody who is
+                known (lookup.py); an answer, or `Pending`
+    finish()    opens the session or asks about the token, and decides; waits for the store, and in a second step for
+                those whose token it is, who may be slow
 
-Adapters (asgi.py, wsgi.py, fastcgi.py) call these; the decision itself is decide.py.
+Behind an answer (behind.py) the session is noted as used, and its token renewed when that is due. Adapters (asgi.py,
+wsgi.py, authorizer.py) call these; the decision itself is decide.py, and what is answered replies.py.
 """
 
 import hmac
-import ipaddress
 import logging
-import secrets
-from collections import Counter
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+from msgspec.structs import replace
 
 from doorkey import events
+from doorkey.addresses import is_in
 from doorkey.clock import Clock
-from doorkey.errors import (
-    BearerInvalid,
-    DoorkeyError,
-    GateMisconfigured,
-    LoginRequired,
-    NotAllowed,
-    StoreUnavailable,
-    UntrustedProxy,
-)
-from doorkey.gate.answer import Answer, allowed, forbidden_page, refused, to_login
+from doorkey.errors import DoorkeyError, GateMisconfigured, NotAllowed, StoreUnavailable, UntrustedProxy
+from doorkey.gate.answer import Answer
 from doorkey.gate.bearer import Bearers
-from doorkey.gate.decide import Caller, Decision, decide, demand
-from doorkey.gate.gate_cookies import Credentials, GateCookies
+from doorkey.gate.behind import Behind
+from doorkey.gate.decide import PROBE_PROVIDER, Caller, Decision, decide, demand
+from doorkey.gate.gate_cookies import GateCookies
 from doorkey.gate.gate_request import CheckRequest
-from doorkey.gate.identity_headers import Header, identity_headers, is_too_long, visible
+from doorkey.gate.identity_headers import is_too_long
+from doorkey.gate.lookup import KEEP_SECONDS, Kept, Lookup, Noted
 from doorkey.gate.oauth2_proxy_dialect import OAUTH2_PROXY, demands
 from doorkey.gate.oauth2_proxy_dialect import PATH as OAUTH2_PROXY_PATH
-from doorkey.gate.original_request import DIALECTS, FORWARD, Dialect, Headers, OddRequest, Original
-from doorkey.gate.policy import Condition, Guarded, RuleSet
+from doorkey.gate.original_request import DIALECTS, FORWARD, Dialect, Headers, OddRequest
+from doorkey.gate.policy import Guarded
 from doorkey.gate.policy_file import PolicyFile
-from doorkey.gate.tickets import Ticket, Tickets, shorter
-from doorkey.oauth.identity_assertion import Asserter
+from doorkey.gate.replies import ACCESS_TOKEN, Pending, Replies
 from doorkey.oauth.provider import Provider
+from doorkey.sessions.ids import record_id_of
 from doorkey.sessions.lifecycle import OpenSession, Sessions
-from doorkey.sessions.refresh import Refresher
+from doorkey.sessions.refresh import Refresher, due_from
 from doorkey.setting_values import Network, Secret
 
-SECRET_HEADER = "x-doorkey-proxy-secret"  # noqa: S105
+SECRET_HEADER = b"x-doorkey-proxy-secret"
 PREFIX_PATH = b"/check/"
 TOKEN_PATIENCE = 1.0
 """Seconds that a check waits for a newer access token, where a rule hands it to the application."""
 
-
-@dataclass(frozen=True)
-class Pending:
-    """A request that was understood, and whose answer depends on who asks."""
-
-    dialect: Dialect
-    original: Original
-    rules: RuleSet
-    policy: str
-    credentials: Credentials
-    request_id: str
-    demands: tuple[Condition, ...] = ()
+AGAIN_SECONDS = 10.0
+"""When a session that was to be noted, and was not, is due again."""
 
 
 @dataclass(frozen=True)
@@ -87,20 +75,24 @@ class Checkpoint:
         providers: Mapping[str, Provider],
         bearers: Bearers,
         cookies: GateCookies,
-        tickets: Tickets[Ticket],
-        asserter: Asserter,
+        replies: Replies,
+        lookup: Lookup,
+        behind: Behind,
         clock: Clock,
     ):
         self.policy = policy
-        self.counts: Counter[tuple[str, str]] = Counter()
+        self.behind = behind
+        self.counts = replies.counts
+        self.admits = lru_cache(maxsize=1024)(partial(is_in, networks=tuple(gate.trusted)))
+        """Whether a peer of this address may ask."""
         self._gate = gate
         self._sessions = sessions
         self._refresher = refresher
         self._providers = providers
         self._bearers = bearers
         self._cookies = cookies
-        self._tickets = tickets
-        self._asserter = asserter
+        self._replies = replies
+        self._lookup = lookup
         self._clock = clock
 
     def takes(self, path: bytes) -> bool:
@@ -110,33 +102,55 @@ class Checkpoint:
     def answer(self, check: CheckRequest) -> Answer:
         """All of it, for servers that give a thread to each request."""
         begun = self.begin(check)
-        if isinstance(begun, Answer):
-            return begun
-        answer, session = self.finish(begun)
-        self.note(session)
-        return answer
+        while not isinstance(begun, Answer):
+            begun = self.finish(begun)
+        return begun
 
     def begin(self, check: CheckRequest) -> Answer | Pending:
-        events.request_id.set(secrets.token_hex(8))
+        request_id = os.urandom(8).hex()
+        events.request_id.set(request_id)
         dialect, policy, rest = _parts(check.path)
         if dialect is None:
-            return self._refuse(FORWARD, GateMisconfigured("no such dialect"), "no_dialect", 404)
+            return self._replies.refusal(FORWARD, GateMisconfigured("no such dialect"), "no_dialect", 404)
         try:
-            pending = self._understood(check, dialect, policy, rest)
-            credentials = pending.credentials
-            decision = decide(None, pending.original, pending.rules, self._clock(), absent=credentials.absent)
-            if decision.verdict == "allow" or not credentials.any:
-                return self._answer(pending, decision, None)
-            return pending
+            pending = self._understood(check, dialect, policy, rest, request_id)
+            return self._for_somebody_known(pending) or self._for_anybody(pending) or pending
         except OddRequest as odd:
-            return self._refuse(dialect, GateMisconfigured(str(odd)), "bad_gateway_config", dialect.odd_status)
+            error = GateMisconfigured(str(odd))
+            return self._replies.refusal(dialect, error, "bad_gateway_config", dialect.odd_status)
         except (UntrustedProxy, NotAllowed) as error:
             reason = "host_not_allowed" if isinstance(error, NotAllowed) else error.code
-            return self._refuse(dialect, error, reason, 403)
+            return self._replies.refusal(dialect, error, reason, 403)
         except Exception as error:
             return self._broken(dialect, error)
 
-    def _understood(self, check: CheckRequest, dialect: Dialect, policy: str, rest: bytes) -> Pending:
+    def finish(self, pending: Pending) -> Answer | Pending:
+        """The answer, or the same with `asks_others`, to be finished once more."""
+        events.request_id.set(pending.request_id)
+        try:
+            session = None if pending.asks_others else self._session(pending)
+            if not session and not pending.asks_others and self._bearers.asks_others(pending.credentials.bearer):
+                return replace(pending, asks_others=True)
+            caller, wrong_token = self._caller(pending, session)
+            absent = "invalid_token" if wrong_token else pending.credentials.absent
+            decision = self._decision(pending, caller, self._clock(), absent)
+            if decision.verdict != "allow" or not session:
+                return self._replies.answer(pending, decision)
+            self.behind.add(partial(self._note, session))
+            if ACCESS_TOKEN in decision.rule.headers:
+                session = self._with_live_token(session)
+            return self._replies.answer(pending, decision, session)
+        except DoorkeyError as error:
+            return self._replies.refusal(pending.dialect, error, error.code, 503)
+        except Exception as error:
+            return self._broken(pending.dialect, error)
+
+    def overloaded(self, pending: Pending) -> Answer:
+        """For one too many."""
+        error = StoreUnavailable("too many checks wait for the store")
+        return self._replies.refusal(pending.dialect, error, "overloaded", 503)
+
+    def _understood(self, check: CheckRequest, dialect: Dialect, policy: str, rest: bytes, request_id: str) -> Pending:
         """Who asks, and for what. Raises `OddRequest`, `UntrustedProxy`, or `NotAllowed` for another host."""
         headers = Headers(check.headers)
         if not check.is_admitted and not self._is_trusted(check.peer, headers):
@@ -154,59 +168,89 @@ class Checkpoint:
         if original.also:
             original = replace(original, also=tuple(filter(self._gate.guarded.has, original.also)))
         more = tuple(demands(check.query)) if dialect is OAUTH2_PROXY else ()
-        credentials = self._cookies.read(headers, original)
-        return Pending(dialect, original, rules, policy, credentials, events.request_id.get(), more)
+        return Pending(dialect, original, rules, policy, self._cookies.read(headers, original), request_id, more)
 
-    def finish(self, pending: Pending) -> tuple[Answer, OpenSession | None]:
-        """The answer, and the session that was let through."""
-        events.request_id.set(pending.request_id)
-        try:
-            session = self._session(pending)
-            decision = self._decision(pending, session)
-            if decision.verdict != "allow" or not session:
-                return self._answer(pending, decision, None), None
-            if "access-token" in decision.rule.headers:
-                session = self._with_live_token(session)
-            return self._answer(pending, decision, session), session
-        except DoorkeyError as error:
-            return self._refuse(pending.dialect, error, error.code, 503), None
-        except Exception as error:
-            return self._broken(pending.dialect, error), None
+    def _for_somebody_known(self, pending: Pending) -> Answer | None:
+        """Without asking the store; None when it has to be asked."""
+        secret, now = pending.credentials.gate_secret, self._clock()
+        kept = self._lookup.find(record_id_of(secret), now) if secret else None
+        if secret is None or kept is None:
+            return None
+        decision = demand(decide(kept.caller, pending.original, pending.rules, now), pending.demands)
+        if decision.verdict == "allow" and decision.caller:
+            if ACCESS_TOKEN in decision.rule.headers:
+                return None  # no token is kept
+            if now >= kept.due:
+                kept.due = now + AGAIN_SECONDS
+                self.behind.add(partial(self._note_by, secret))
+        return self._replies.answer(pending, decision, lines=kept.lines)
 
-    def _decision(self, pending: Pending, session: OpenSession | None) -> Decision:
+    def _for_anybody(self, pending: Pending) -> Answer | None:
+        """When nobody in particular asks, or that makes no difference."""
+        credentials, now = pending.credentials, self._clock()
+        decision = decide(None, pending.original, pending.rules, now, absent=credentials.absent)
+        if decision.verdict == "allow" or not credentials.any:
+            return self._replies.answer(pending, decision)
+        return None
+
+    def _decision(self, pending: Pending, caller: Caller | None, now: float, absent: str) -> Decision:
         """About whoever came, as far as the rules and the address of the check demand."""
-        caller, wrong_token = self._caller(pending, session)
-        absent = "invalid_token" if wrong_token else pending.credentials.absent
-        decision = decide(caller, pending.original, pending.rules, self._clock(), absent=absent)
+        decision = decide(caller, pending.original, pending.rules, now, absent=absent)
         decision = demand(decision, pending.demands)
-        like_oauth2_proxy = self._gate.like_oauth2_proxy
-        if decision.verdict == "allow" and caller and is_too_long(caller, like_oauth2_proxy=like_oauth2_proxy):
+        if decision.verdict == "allow" and caller and self._is_too_long(caller):
             return replace(decision, verdict="forbid", reason="user_too_long", missing="user")
         return decision
 
-    def _broken(self, dialect: Dialect, error: Exception) -> Answer:
-        """A mistake of ours: whatever it is, nobody passes because of it."""
-        events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=error, kind=type(error).__name__)
-        return self._refuse(dialect, DoorkeyError(), "internal_error", 503)
+    def _session(self, pending: Pending) -> OpenSession | None:
+        """The live session, if any; it is known from now on."""
+        secret = pending.credentials.gate_secret
+        if not secret:
+            return None
+        noted = self._lookup.note(record_id_of(secret))
+        session = self._sessions.open_at_gate(secret)
+        if session and noted:
+            self._keep(session, noted)
+        return session
 
-    def overloaded(self, pending: Pending) -> Answer:
-        """For one too many."""
-        error = StoreUnavailable("too many checks wait for the store")
-        return self._refuse(pending.dialect, error, "overloaded", 503)
+    def _keep(self, session: OpenSession, noted: Noted) -> None:
+        record, now = session.record, self._clock()
+        caller = Caller.of_record(record, session.ids.public_id)
+        if record.identity.provider == PROBE_PROVIDER or self._is_too_long(caller):
+            return  # decided about in other ways
+        due = self._sessions.touch_due(record, now, at_gate=True)
+        if self._provider_of(session):
+            due = min(due, due_from(record, now))
+        kept = Kept(
+            caller,
+            self._replies.lines(caller),
+            since=now,
+            ends=min(record.ends, now + KEEP_SECONDS),
+            due=due,
+        )
+        self._lookup.keep(session.ids.record_id, kept, noted)
 
-    def note(self, session: OpenSession | None) -> None:
-        """Last-seen, and a token that is about to end: neither keeps anybody waiting."""
-        if session is None:
-            return
-        try:
-            self._sessions.touch(session, at_gate=True)
-            provider = self._provider_of(session)
-            if provider:
-                self._refresher.nudge(session, provider)
-        except StoreUnavailable as error:
-            events.log(events.STORE_FAILED, level=logging.WARNING, detail=error.detail)
-        except Exception as error:  # the answer is right, and sent
-            events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=error, kind=type(error).__name__)
+    def _is_too_long(self, caller: Caller) -> bool:
+        return is_too_long(caller, like_oauth2_proxy=self._gate.like_oauth2_proxy)
+
+    def _caller(self, pending: Pending, session: OpenSession | None) -> tuple[Caller | None, bool]:
+        """Who asks, and whether a token came that is none; a session goes before a token."""
+        if session:
+            return Caller.of_record(session.record, session.ids.public_id), False
+        token = pending.credentials.bearer
+        caller = self._bearers.caller(token, pending.original) if token else None
+        return caller, bool(token) and caller is None
+
+    def _note_by(self, gate_secret: bytes) -> None:
+        session = self._sessions.open_at_gate(gate_secret)
+        if session:
+            self._note(session)
+
+    def _note(self, session: OpenSession) -> None:
+        """Last-seen, and a token that is about to end."""
+        self._sessions.touch(session, at_gate=True)
+        provider = self._provider_of(session)
+        if provider:
+            self._refresher.nudge(session, provider)
 
     def _with_live_token(self, session: OpenSession) -> OpenSession:
         """As far as that can be had at once."""
@@ -225,97 +269,16 @@ class Checkpoint:
             return bool(wanted) and hmac.compare_digest(given, wanted)
         return self.admits(peer)
 
-    def admits(self, peer: str) -> bool:
-        """Whether a peer of this address may ask."""
-        try:
-            address = ipaddress.ip_address(peer)
-        except ValueError:
-            return False
-        address = getattr(address, "ipv4_mapped", None) or address
-        return any(address in network for network in self._gate.trusted)
-
-    def _session(self, pending: Pending) -> OpenSession | None:
-        secret = pending.credentials.gate_secret
-        return self._sessions.open_at_gate(secret) if secret else None
-
-    def _caller(self, pending: Pending, session: OpenSession | None) -> tuple[Caller | None, bool]:
-        """Who asks, and whether a token came that is none; a session goes before a token."""
-        if session:
-            return Caller.of_record(session.record, session.ids.public_id), False
-        token = pending.credentials.bearer
-        caller = self._bearers.caller(token, pending.original) if token else None
-        return caller, bool(token) and caller is None
-
-    def _answer(self, pending: Pending, decision: Decision, session: OpenSession | None) -> Answer:
-        dialect, original, request_id = pending.dialect, pending.original, pending.request_id
-        self.counts[dialect.name, decision.verdict] += 1
-        if decision.verdict == "allow":
-            return allowed(decision.reason, self._identity(pending, decision, session), request_id)
-        goes_away = dialect.sends_away and decision.sends_away(original)
-        if decision.verdict == "log_in":
-            if goes_away:
-                location = f"{self._gate.own_url}/login?rt={self._ticket(pending, decision)}"
-                return to_login(dialect, original, location, decision.reason, request_id)
-            error = BearerInvalid() if decision.reason == "invalid_token" else LoginRequired()
-            login_url = f"{self._gate.own_url}/login"
-            return refused(dialect, error, decision.reason, request_id, login_url=login_url)
-        self._log_refusal(original, decision)
-        if goes_away:
-            page = f"{self._gate.own_url}/denied?rt={self._ticket(pending, decision)}"
-            return forbidden_page(dialect, decision, page, request_id)
-        return refused(dialect, NotAllowed(), decision.reason, request_id, rule=decision.rule.name)
-
-    def _log_refusal(self, original: Original, decision: Decision) -> None:
-        """Who was refused what, and which rule decided: paths stay out, they may hold secrets."""
-        events.log(
-            events.GATE_REFUSED,
-            code="not_allowed",
-            user=decision.caller.identity.user if decision.caller else "",
-            method=original.method,
-            host=original.authority,
-            rule=decision.rule.name,
-            missing=decision.missing,
-        )
-
-    def _identity(self, pending: Pending, decision: Decision, session: OpenSession | None) -> list[Header]:
-        """The headers for the application: all of them, whoever it is; what only some rules ask for is empty else."""
-        caller, asked = decision.caller, decision.rule.headers
-        assertion = access = ""
-        if caller and "assertion" in asked:
-            audience = pending.original.origin
-            assertion = self._asserter.sign(caller.identity, audience=audience, session=caller.session)
-        if session and "access-token" in asked:
-            access = visible(session.record.token.access_token)
-        tokens = {"assertion": assertion, "access-token": access}
-        return identity_headers(caller, tokens, like_oauth2_proxy=self._gate.like_oauth2_proxy)
-
-    def _ticket(self, pending: Pending, decision: Decision) -> str:
-        original = pending.original
-        return self._tickets.seal(
-            Ticket(
-                url=shorter(original.url, original.origin),
-                authority=original.authority,
-                method=original.method,
-                reason=decision.reason.partition(":")[0],
-                issued=self._clock(),
-                cookies=pending.credentials.seen,
-                rule=decision.rule.name,
-                policy=pending.policy,
-                dialect=pending.dialect.name,
-                provider=decision.rule.provider,
-                request_id=pending.request_id,
-            )
-        )
-
-    def _refuse(self, dialect: Dialect, error: DoorkeyError, reason: str, status: int) -> Answer:
-        self.counts[dialect.name, reason] += 1
-        events.log(events.GATE_REFUSED, level=logging.WARNING, code=reason, dialect=dialect.name, detail=error.detail)
-        return refused(dialect, error, reason, events.request_id.get(), status=status)
+    def _broken(self, dialect: Dialect, error: Exception) -> Answer:
+        """A mistake of ours: whatever it is, nobody passes because of it."""
+        events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=error, kind=type(error).__name__)
+        return self._replies.refusal(dialect, DoorkeyError(), "internal_error", 503)
 
 
 _HOST_HINT = "Add it to DOORKEY_ALLOWED_HOSTS if it should be."
 
 
+@lru_cache(maxsize=256)
 def _parts(path: bytes) -> tuple[Dialect | None, str, bytes]:
     """Dialect, policy, and what stands behind: `nginx/admins`, `envoy/original/path`, `envoy:admins/original/path`."""
     if path == OAUTH2_PROXY_PATH:

@@ -3,8 +3,11 @@
 Called by checkpoint.py with what it knows, and by `doorkey explain` with what somebody supposes.
 """
 
-from dataclasses import dataclass, replace
+import dataclasses
+from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from doorkey.gate.original_request import Original
 from doorkey.gate.policy import Condition, Login, Rule, RuleSet
@@ -38,8 +41,7 @@ class Caller:
         return cls(record.identity, record.ends, tuple(record.token.scope_granted), public_id)
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """`rule` decided. `reason` is for logs and headers: a word, or `not_allowed:<rule>`; `missing` what it missed."""
 
     verdict: Verdict
@@ -62,6 +64,8 @@ def decide(
         return _judge_probe(present, original)
     if caller and not present:
         absent = "expired"
+    if len(original.path.readings) == 1 and not original.also:
+        return _judge(present, _rule(rules, original, original.authority, original.path.readings[0]), absent)
     decisions = [_judge(present, rule, absent) for rule in _rules(original, rules)]
     strictest = max(decisions, key=lambda decision: SEVERITY[decision.verdict])
     return _together([decision for decision in decisions if decision.verdict == strictest.verdict])
@@ -73,9 +77,10 @@ def _together(decisions: list[Decision]) -> Decision:
     headers = frozenset.intersection(*(rule.headers for rule in rules))
     logins = {rule.login for rule in rules}
     login: Login = rules[0].login if len(logins) == 1 else "never" if "never" in logins else "auto"
-    return (
-        replace(decisions[0], rule=replace(rules[0], headers=headers, login=login)) if len(rules) > 1 else decisions[0]
-    )
+    if len(rules) == 1:
+        return decisions[0]
+    together = dataclasses.replace(rules[0], headers=headers, login=login)
+    return msgspec.structs.replace(decisions[0], rule=together)
 
 
 def demand(decision: Decision, conditions: tuple[Condition, ...]) -> Decision:
@@ -91,10 +96,14 @@ def demand(decision: Decision, conditions: tuple[Condition, ...]) -> Decision:
 def _rules(original: Original, rules: RuleSet) -> list[Rule]:
     """One for each thing that may have been asked for."""
     return [
-        rules.find(authority, reading, original.method, is_plain=original.is_plain)
+        _rule(rules, original, authority, reading)
         for authority in (original.authority, *original.also)
         for reading in original.path.readings
     ]
+
+
+def _rule(rules: RuleSet, original: Original, authority: str, reading: str) -> Rule:
+    return rules.find(authority, reading, original.method, is_plain=original.is_plain)
 
 
 def _judge_probe(caller: Caller, original: Original) -> Decision:

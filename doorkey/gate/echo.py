@@ -7,7 +7,7 @@ opens this page and nothing else (decide.py).
 
 import json
 
-from doorkey.gate.answer import JSON, Answer
+from doorkey.gate.answer import JSON, Answer, field_lines
 from doorkey.gate.gate_request import CheckRequest
 from doorkey.gate.tickets import ProbeKey, Tickets
 
@@ -51,4 +51,5 @@ class Echo:
 
 def _answer(status: int, body: bytes, *headers: tuple[bytes, bytes]) -> Answer:
     length = (b"content-length", str(len(body)).encode())
-    return Answer(status, ((b"content-type", JSON), (b"cache-control", b"no-store"), length, *headers), body)
+    head = field_lines([(b"content-type", JSON), (b"cache-control", b"no-store"), length, *headers])
+    return Answer(status, head, body)

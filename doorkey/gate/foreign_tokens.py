@@ -24,6 +24,8 @@ from doorkey.settings import Settings
 class JwtTokens:
     """Reads JWTs of the issuer that settings name."""
 
+    asks_others = True
+
     def __init__(self, tokens: AccessTokens):
         self._tokens = tokens
 
@@ -41,6 +43,8 @@ class JwtTokens:
 
 class OpaqueTokens:
     """Asks the provider that settings name, about whatever nobody else knows."""
+
+    asks_others = True
 
     def __init__(self, introspection: Introspection):
         self._introspection = introspection

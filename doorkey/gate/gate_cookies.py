@@ -7,7 +7,7 @@
 On loopback over http the names have no prefix. Each is looked for at its hosts only.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from doorkey.base64url import decode, encode
 from doorkey.gate.original_request import Headers, Original
@@ -20,8 +20,7 @@ OUTSIDE_COOKIE = "doorkey-gate"
 PURPOSE = "gate cookie"
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True):
     """`seen`: `none`, `others`, `several` or `unknown`, for whoever has to find out why nobody is let through."""
 
     gate_secret: bytes | None
@@ -45,6 +44,7 @@ class GateCookies:
         self._keyring = keyring
         self._own_host = own_host
         self._domain = domain
+        self._below = "." + domain
         prefix = "__Host-" if secure else ""
         self.own = prefix + OWN_COOKIE
         self.outside = prefix + OUTSIDE_COOKIE
@@ -52,11 +52,11 @@ class GateCookies:
     def reaches(self, host: str) -> bool:
         """Whether a sign-in at Doorkey sets a cookie that `host` (without port) is sent."""
         if self._domain:
-            return host == self._domain or host.endswith("." + self._domain)
+            return host == self._domain or host.endswith(self._below)
         return host == self._own_host
 
     def read(self, headers: Headers, original: Original) -> Credentials:
-        cookies = headers.any("cookie")
+        cookies = headers.any(b"cookie")
         name = self._name_for(original.host)
         values = _values(cookies, name) if cookies else []
         secret = self._secret(name, values[0], original.host) if len(values) == 1 else None
@@ -86,10 +86,10 @@ def _values(cookies: str, name: str) -> list[str]:
     """Every value of the cookie `name`."""
     if name not in cookies:
         return []
-    pairs = (part.strip().partition("=") for part in cookies.split(";"))
-    return [value for found, equals, value in pairs if found == name and equals]
+    start = name + "="
+    return [part[len(start) :] for part in map(str.strip, cookies.split(";")) if part.startswith(start)]
 
 
 def _bearer(headers: Headers) -> str:
-    scheme, _, token = headers.any("authorization").partition(" ")
+    scheme, _, token = headers.any(b"authorization").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""

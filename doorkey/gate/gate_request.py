@@ -1,12 +1,11 @@
 """A request as every adapter hands it in."""
 
-from dataclasses import dataclass
+import msgspec
 
 from doorkey.gate.original_request import RawHeaders
 
 
-@dataclass(frozen=True)
-class CheckRequest:
+class CheckRequest(msgspec.Struct, frozen=True):
     """`path` and `query` as they came; header names in lower case; `peer` "" when unknown.
 
     `is_admitted`: whoever it came through has looked at the peer.

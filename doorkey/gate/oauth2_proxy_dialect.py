@@ -9,8 +9,9 @@ The parameters `allowed_groups`, `allowed_emails` and `allowed_email_domains` of
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from urllib.parse import parse_qsl
+
+from msgspec.structs import replace
 
 from doorkey.gate.original_request import Dialect, Headers, OddRequest, Original, from_nginx, original
 from doorkey.gate.policy import Condition
@@ -20,8 +21,8 @@ PATH = b"/oauth2/auth"
 
 def from_oauth2_proxy(method: str, rest: bytes, query: bytes, headers: Headers) -> Original:
     """Raises `OddRequest` for headers of two kinds of proxies: some of them are the visitor's."""
-    if headers.has("x-original-url"):
-        if any(headers.has(f"x-forwarded-{name}") for name in ("uri", "method")):
+    if headers.has(b"x-original-url"):
+        if any(headers.has(name) for name in (b"x-forwarded-uri", b"x-forwarded-method")):
             raise OddRequest("x-original-url and x-forwarded-uri or -method are both there")
         found = from_nginx(method, rest, query, headers)
     else:
@@ -30,15 +31,15 @@ def from_oauth2_proxy(method: str, rest: bytes, query: bytes, headers: Headers) 
 
 
 def _forwarded(headers: Headers) -> Original:
-    if headers.has("x-original-method"):
+    if headers.has(b"x-original-method"):
         raise OddRequest("x-original-method without x-original-url")
-    knows_method, knows_path = headers.has("x-forwarded-method"), headers.has("x-forwarded-uri")
-    method = headers.one("x-forwarded-method") if knows_method else "GET"
-    scheme = headers.one("x-forwarded-proto") if headers.has("x-forwarded-proto") else "https"
-    target = headers.get("x-forwarded-uri").strip() if knows_path else "/"
-    host = headers.one("host")
-    tells_host = headers.has("x-forwarded-host") and knows_method  # who sends the one sends the other
-    meant = headers.one("x-forwarded-host") if tells_host else host
+    knows_method, knows_path = headers.has(b"x-forwarded-method"), headers.has(b"x-forwarded-uri")
+    method = headers.one(b"x-forwarded-method") if knows_method else "GET"
+    scheme = headers.one(b"x-forwarded-proto") if headers.has(b"x-forwarded-proto") else "https"
+    target = headers.get(b"x-forwarded-uri").strip() if knows_path else "/"
+    host = headers.one(b"host")
+    tells_host = headers.has(b"x-forwarded-host") and knows_method  # who sends the one sends the other
+    meant = headers.one(b"x-forwarded-host") if tells_host else host
     found = original(method, scheme, meant, target, headers)
     also = {original(method, scheme, host, target, headers).authority} - {found.authority}
     return replace(found, also=tuple(also), knows_path=knows_path, knows_method=knows_method)

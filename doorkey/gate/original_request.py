@@ -15,7 +15,10 @@ Called by checkpoint.py; calls nothing but request_path.py.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
+
+import msgspec
 
 from doorkey.gate.request_path import Path, read_path
 
@@ -45,42 +48,49 @@ class Headers:
     """The headers of a request to the gate by lower-case name, as they came: underscores are not hyphens."""
 
     def __init__(self, raw: RawHeaders):
-        self._values: dict[bytes, bytes | None] = {}
-        for name, value in raw:
-            if name == b"cookie" and name in self._values:  # HTTP/2 sends it in pieces (RFC 9113 section 8.2.3)
-                self._values[name] = b"; ".join((self._values[name] or b"", value))
-            else:
-                self._values[name] = None if name in self._values else value
+        self._values: dict[bytes, bytes | None] = dict(raw)
+        if len(self._values) != len(raw):
+            self._values = _once_each(raw)
 
-    def get(self, name: str) -> str:
+    def get(self, name: bytes) -> str:
         """ "" when it is absent. Raises `OddRequest` when it is there more than once."""
-        value = self._values.get(name.encode("ascii"), b"")
+        value = self._values.get(name, b"")
         if value is None:
-            raise OddRequest(f"{name} is there more than once")
+            raise OddRequest(f"{name.decode()} is there more than once")
         return value.decode("latin-1")
 
-    def has(self, name: str) -> bool:
-        return name.encode("ascii") in self._values
+    def has(self, name: bytes) -> bool:
+        return name in self._values
 
-    def any(self, name: str) -> str:
+    def any(self, name: bytes) -> str:
         """As `get()`, and "" too when it is there more than once: for what the visitor may send as they like."""
-        return (self._values.get(name.encode("ascii")) or b"").decode("latin-1")
+        return (self._values.get(name) or b"").decode("latin-1")
 
-    def one(self, name: str) -> str:
+    def one(self, name: bytes) -> str:
         """One value that must be there. Raises `OddRequest`."""
         value = self.get(name).strip()
         if not value or "," in value:
-            raise OddRequest(f"{name} is missing" if not value else f"{name} has several values")
+            raise OddRequest(f"{name.decode()} " + ("has several values" if value else "is missing"))
         return value
 
 
-@dataclass(frozen=True)
-class Original:
+def _once_each(raw: RawHeaders) -> dict[bytes, bytes | None]:
+    """None for what is there more than once."""
+    values: dict[bytes, bytes | None] = {}
+    for name, value in raw:
+        if name == b"cookie" and name in values:  # HTTP/2 sends it in pieces (RFC 9113 section 8.2.3)
+            values[name] = b"; ".join((values[name] or b"", value))
+        else:
+            values[name] = None if name in values else value
+    return values
+
+
+class Original(msgspec.Struct, frozen=True):
     """What the visitor asked for. `authority` has the port when it is not the scheme's own.
 
-    `wants_page`: a browser that is going somewhere; anything else gets no redirect. `is_plain`: method and path are
-    written as everybody writes them; what is not never matches a rule that lets everybody in. `also` are other hosts
-    that may be meant; `knows_path` and `knows_method` are false where the proxy did not tell them.
+    `is_plain`: method and path are written as everybody writes them; what is not never matches a rule that lets
+    everybody in. `also` are other hosts that may be meant; `knows_path` and `knows_method` are false where the proxy
+    did not tell them. `told_method` is the method as it came.
     """
 
     method: str
@@ -89,11 +99,17 @@ class Original:
     authority: str
     target: str
     path: Path
-    wants_page: bool
     is_plain: bool
+    told_method: str
+    headers: Headers
     also: tuple[str, ...] = ()
     knows_path: bool = True
     knows_method: bool = True
+
+    @property
+    def wants_page(self) -> bool:
+        """Whether a browser is going somewhere; anything else gets no redirect."""
+        return wants_page(self.told_method, self.headers)
 
     @property
     def origin(self) -> str:
@@ -107,63 +123,76 @@ class Original:
 
 def original(method: str, scheme: str, authority: str, target: str, headers: Headers) -> Original:
     """From what a dialect read. Raises `OddRequest` for what no server asks for."""
-    known = SCHEMES.get(scheme.lower())
-    match = _AUTHORITY.fullmatch(authority)
-    if not known or not match or int(match[2] or 1) > 65535 or len(match[1]) > 253:
-        raise OddRequest("no scheme and host that a browser could have asked for")
+    known, host, authority = _site(scheme, authority)
     if len(method) > LONGEST_METHOD or not _METHOD.fullmatch(method):
         raise OddRequest("no method")
     if not target.startswith("/") or len(target) > LONGEST_TARGET or _NO_TARGET.search(target):
         raise OddRequest("no path that a server could have been asked for")
-    host, port = match[1].lower(), match[2]
     raw_path, _, query = target.partition("?")
-    if _JOINED.search(raw_path):
+    if _is_joined(raw_path):
         raise OddRequest("two values were joined")
     path = read_path(raw_path.encode("latin-1"))
     if not path.readings:
         raise OddRequest("the path is too long, or can be read in too many ways")
+    upper = method.upper()
     return Original(
-        method=method.upper(),
+        method=upper,
         scheme=known,
         host=host,
-        authority=host if port is None or int(port) == DEFAULT_PORTS[known] else f"{host}:{port}",
+        authority=authority,
         target=target,
         path=path,
-        wants_page=wants_page(method, headers),
-        is_plain=path.is_canonical and method == method.upper() and "#" not in target and not _JOINED.search(query),
+        told_method=method,
+        headers=headers,
+        is_plain=path.is_canonical and method == upper and "#" not in target and not _is_joined(query),
     )
+
+
+def _is_joined(text: str) -> bool:
+    return "," in text and bool(_JOINED.search(text))
+
+
+@lru_cache(maxsize=1024)
+def _site(scheme: str, authority: str) -> tuple[str, str, str]:
+    """Scheme, host, and authority (with the port when it is not the scheme's own). Raises `OddRequest`."""
+    known = SCHEMES.get(scheme.lower())
+    match = _AUTHORITY.fullmatch(authority)
+    if not known or not match or int(match[2] or 1) > 65535 or len(match[1]) > 253:
+        raise OddRequest("no scheme and host that a browser could have asked for")
+    host, port = match[1].lower(), match[2]
+    return known, host, host if port is None or int(port) == DEFAULT_PORTS[known] else f"{host}:{port}"
 
 
 def wants_page(method: str, headers: Headers) -> bool:
     """Whether a browser goes somewhere, and is not a script or a program that could do nothing with a redirect."""
-    kind = headers.any("content-type").partition(";")[0].strip().lower()
+    kind = headers.any(b"content-type").partition(";")[0].strip().lower()
     is_form = method == "POST" and kind in ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
     if method not in ("GET", "HEAD") and not is_form:
         return False
-    if headers.any("upgrade").lower() == "websocket" or headers.any("x-requested-with").lower() == "xmlhttprequest":
+    if headers.any(b"upgrade").lower() == "websocket" or headers.any(b"x-requested-with").lower() == "xmlhttprequest":
         return False
-    mode = headers.any("sec-fetch-mode").lower()
+    mode = headers.any(b"sec-fetch-mode").lower()
     if mode:
-        return mode == "navigate" and headers.any("sec-fetch-dest").lower() == "document"
-    return not headers.has("authorization") and bool(_HTML.search(headers.any("accept")))
+        return mode == "navigate" and headers.any(b"sec-fetch-dest").lower() == "document"
+    return not headers.has(b"authorization") and bool(_HTML.search(headers.any(b"accept")))
 
 
 def from_nginx(method: str, rest: bytes, query: bytes, headers: Headers) -> Original:
-    match = _URL.fullmatch(headers.get("x-original-url").strip())
+    match = _URL.fullmatch(headers.get(b"x-original-url").strip())
     if not match:
         raise OddRequest("x-original-url is no URL")
-    return original(headers.one("x-original-method"), match[1], match[2], match[3], headers)
+    return original(headers.one(b"x-original-method"), match[1], match[2], match[3], headers)
 
 
 def from_forward(method: str, rest: bytes, query: bytes, headers: Headers) -> Original:
-    names = ("x-forwarded-method", "x-forwarded-proto", "x-forwarded-host")
+    names = (b"x-forwarded-method", b"x-forwarded-proto", b"x-forwarded-host")
     asked, scheme, authority = (headers.one(name) for name in names)
-    return original(asked, scheme, authority, headers.get("x-forwarded-uri").strip(), headers)
+    return original(asked, scheme, authority, headers.get(b"x-forwarded-uri").strip(), headers)
 
 
 def from_envoy(method: str, rest: bytes, query: bytes, headers: Headers) -> Original:
     target = (rest + (b"?" + query if query else b"")).decode("latin-1")
-    return original(method, headers.one("x-forwarded-proto"), headers.one("host"), target, headers)
+    return original(method, headers.one(b"x-forwarded-proto"), headers.one(b"host"), target, headers)
 
 
 @dataclass(frozen=True)

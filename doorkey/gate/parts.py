@@ -12,12 +12,15 @@ from urllib.parse import urlsplit
 from doorkey.clock import Clock, RandomBytes
 from doorkey.errors import SettingsError
 from doorkey.gate.bearer import Bearers, OwnTokens, Reader
+from doorkey.gate.behind import Behind
 from doorkey.gate.checkpoint import Checkpoint, Gate
 from doorkey.gate.gate_cookies import GateCookies
 from doorkey.gate.gate_tokens import GateTokens
+from doorkey.gate.lookup import Lookup
 from doorkey.gate.policy import Guarded
 from doorkey.gate.policy_file import PolicyFile
 from doorkey.gate.policy_text import PolicyError
+from doorkey.gate.replies import Replies
 from doorkey.gate.tickets import AcceptTicket, ProbeKey, Ticket, Tickets
 from doorkey.oauth.identity_assertion import Asserter
 from doorkey.oauth.provider_directory import ProviderDirectory
@@ -77,8 +80,19 @@ def gate_parts(
         oauth2_paths=settings.oauth2_proxy_paths,
     )
     bearers = Bearers([OwnTokens(GateTokens(store, keyring, clock, random)), *readers])
+    replies = Replies(own_url, tickets, asserter, clock, like_oauth2_proxy=gate.like_oauth2_proxy)
     checkpoint = Checkpoint(
-        gate, policy, sessions, refresher, directory.configured, bearers, cookies, tickets, asserter, clock
+        gate,
+        policy,
+        sessions,
+        refresher,
+        directory.configured,
+        bearers,
+        cookies,
+        replies,
+        Lookup(store.changes()),
+        Behind(),
+        clock,
     )
     accept = Tickets(keyring, AcceptTicket, clock)
     probes = Tickets(keyring, ProbeKey, clock)

@@ -5,8 +5,9 @@ What a rule demands is in `Allow`. Read from TOML by policy_text.py, asked by de
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from doorkey.oauth.return_target import host_matches
@@ -26,16 +27,17 @@ class Condition:
     claims: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     scopes: frozenset[str] = frozenset()
 
-    def missing(self, identity: Identity, scopes: Iterable[str]) -> str:
+    def missing(self, identity: Identity, scopes: Sequence[str]) -> str:
         """The first part that does not fit; "" when all do."""
-        email = ascii_lower(identity.email) if _is_verified(identity) else ""
-        if self.emails and email not in self.emails:
-            return "emails"
-        if self.domains and not (email.count("@") == 1 and host_matches(email.partition("@")[2], self.domains)):
-            return "domains"
-        if self.groups and not self.groups & set(identity.groups):
+        if self.emails or self.domains:
+            email = ascii_lower(identity.email) if _is_verified(identity) else ""
+            if self.emails and email not in self.emails:
+                return "emails"
+            if self.domains and not (email.count("@") == 1 and host_matches(email.partition("@")[2], self.domains)):
+                return "domains"
+        if self.groups and self.groups.isdisjoint(identity.groups):
             return "groups"
-        if self.scopes and not self.scopes & set(scopes):
+        if self.scopes and self.scopes.isdisjoint(scopes):
             return "scopes"
         return next((path for path, values in self.claims if not _holds(identity.claims, path, values)), "")
 
@@ -69,13 +71,17 @@ class Allow:
     nobody: bool = False
     conditions: tuple[Condition, ...] = ()
 
-    def missing(self, identity: Identity, scopes: Iterable[str]) -> str:
+    def missing(self, identity: Identity, scopes: Sequence[str]) -> str:
         """What the conditions miss; "" when one fits, or none is set."""
         if self.nobody:
             return "nobody"
-        scopes = tuple(scopes)
-        missed = [condition.missing(identity, scopes) for condition in self.conditions]
-        return "" if not missed or "" in missed else missed[0]
+        missed = ""
+        for condition in self.conditions:
+            missing = condition.missing(identity, scopes)
+            if not missing:
+                return ""
+            missed = missed or missing
+        return missed
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,7 @@ class RuleSet:
         self._exact: dict[str, _Node] = {}
         self._suffixes: dict[str, _Node] = {}
         self._everywhere = _Node()
+        self._holds_everywhere = any(not rule.hosts for rule in self.rules)
         for number, rule in enumerate(self.rules):
             for root in self._roots(rule.hosts):
                 for path in rule.paths or ("/",):
@@ -130,25 +137,25 @@ class RuleSet:
 
     def find(self, authority: str, path: str, method: str, *, is_plain: bool) -> Rule:
         """The rule that decides; what is not plain passes over rules that let everybody in."""
-        best: tuple[int, Rule] | None = None
+        first, best = len(self.rules), SIGNED_IN
         segments = [segment for segment in path.split("/") if segment]
         for root in self._trees(authority):
             for number, rule in _on_the_way(root, segments):
-                if best is not None and number >= best[0]:
-                    continue
-                if (not rule.methods or method in rule.methods) and (is_plain or not rule.allow.anyone):
-                    best = (number, rule)
-        return best[1] if best else SIGNED_IN
+                fits = number < first and (not rule.methods or method in rule.methods)
+                if fits and (is_plain or not rule.allow.anyone):
+                    first, best = number, rule
+        return best
 
-    def _trees(self, authority: str) -> Iterator[_Node]:
-        yield self._everywhere
+    def _trees(self, authority: str) -> list[_Node]:
+        trees = [self._everywhere] if self._holds_everywhere else []
         if authority in self._exact:
-            yield self._exact[authority]
+            trees.append(self._exact[authority])
         name = authority
-        while "." in name and self._suffixes:
+        while self._suffixes and "." in name:
             name = name.partition(".")[2]
             if name in self._suffixes:
-                yield self._suffixes[name]
+                trees.append(self._suffixes[name])
+        return trees
 
 
 def _add(root: _Node, number: int, rule: Rule, path: str) -> None:
@@ -162,15 +169,17 @@ def _add(root: _Node, number: int, rule: Rule, path: str) -> None:
     node.rules.append((number, rule))
 
 
-def _on_the_way(root: _Node, segments: list[str]) -> Iterator[tuple[int, Rule]]:
+def _on_the_way(root: _Node, segments: list[str]) -> list[tuple[int, Rule]]:
     """The rules along a path, root first."""
-    node: _Node | None = root
-    for depth in range(len(segments) + 1):
-        if node is None:
-            return
-        yield from node.rules
-        yield from ((number, rule) for number, rule, glob in node.globs if _glob_fits(glob, segments[depth:]))
-        node = node.below.get(segments[depth]) if depth < len(segments) else None
+    node, found = root, list(root.rules)
+    for depth, segment in enumerate((*segments, "")):
+        if node.globs:
+            found += [(number, rule) for number, rule, glob in node.globs if _glob_fits(glob, segments[depth:])]
+        if segment not in node.below:  # "" is no segment, and never below
+            break
+        node = node.below[segment]
+        found += node.rules
+    return found
 
 
 def _glob_fits(glob: list[str], segments: list[str]) -> bool:
@@ -235,10 +244,20 @@ class Guarded:
     loopback_too: bool = False
 
     def has(self, authority: str) -> bool:
+        if authority in self._names:
+            return True
         host = authority if authority.startswith("[") else authority.partition(":")[0]
         if self.loopback_too and is_loopback(re.sub(r"\]:\d+\Z", "]", host)):
             return True
-        return authority == self.own_authority or host_matches(authority, self.patterns)
+        return host_matches(authority, self._suffixes)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset((self.own_authority, *(name for name in self.patterns if not name.startswith("*."))))
+
+    @cached_property
+    def _suffixes(self) -> tuple[str, ...]:
+        return tuple(name for name in self.patterns if name.startswith("*."))
 
 
 @dataclass(frozen=True)

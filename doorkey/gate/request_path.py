@@ -7,8 +7,9 @@ that lets everybody in.
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
+
+import msgspec
 
 _PLAIN = re.compile(rb"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -21,8 +22,7 @@ MOST_READINGS = 128
 MOST_SEGMENTS = 200
 
 
-@dataclass(frozen=True)
-class Path:
+class Path(msgspec.Struct, frozen=True):
     """`readings` are decoded texts; a canonical path has one, and one that can be read in too many ways none."""
 
     readings: tuple[str, ...]

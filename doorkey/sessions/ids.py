@@ -26,12 +26,12 @@ class SessionIds:
     @classmethod
     def of(cls, session_secret: bytes) -> "SessionIds":
         gate_secret = hmac.digest(session_secret, b"doorkey gate", "sha256")
-        return cls(session_secret, gate_secret, hashlib.sha256(gate_secret).digest())
+        return cls(session_secret, gate_secret, record_id_of(gate_secret))
 
     @classmethod
     def of_gate(cls, gate_secret: bytes) -> "SessionIds":
         """What the gate knows: enough to open the record, and nothing for forms and pages."""
-        return cls(b"", gate_secret, hashlib.sha256(gate_secret).digest())
+        return cls(b"", gate_secret, record_id_of(gate_secret))
 
     @property
     def csrf_token(self) -> str:
@@ -44,6 +44,10 @@ class SessionIds:
     def public_id(self) -> str:
         """A name of the session for people, lists and logs."""
         return public_id(self.record_id)
+
+
+def record_id_of(gate_secret: bytes) -> bytes:
+    return hashlib.sha256(gate_secret).digest()
 
 
 def public_id(record_id: bytes) -> str:

@@ -111,10 +111,14 @@ class Sessions:
         A last-seen that lies ahead was written before the clock was put back.
         """
         now, record = self._clock(), session.record
-        noted = min(record.last_seen, record.gate_seen) if at_gate else record.last_seen
-        if not 0 <= now - noted < min(TOUCH_SECONDS, self._idle / 10):
+        if now >= self.touch_due(record, now, at_gate=at_gate):
             record = record.seen(now, self._idle, at_gate=at_gate)
             self._store.update(self._stored(session.ids, record, session.version))
+
+    def touch_due(self, record: Record, now: float, *, at_gate: bool = False) -> float:
+        """From when on `touch()` has something to write."""
+        noted = min(record.last_seen, record.gate_seen) if at_gate else record.last_seen
+        return noted + min(TOUCH_SECONDS, self._idle / 10) if noted <= now else now
 
     def replace(self, session: OpenSession, change: Callable[[Record], Record]) -> OpenSession | None:
         """The session with `change` made to its record, whatever others changed meanwhile; None when it has ended."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Generic, Protocol, TypeVar
 
-from redis import ConnectionPool, Redis, SSLConnection
+from redis import Connection, ConnectionPool, Redis, SSLConnection
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -25,6 +25,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from doorkey.errors import SettingsError
+from doorkey.sessions.forks import in_a_fork
 from doorkey.setting_stores import StoreAddress
 
 TIMEOUT_SECONDS = 0.3
@@ -58,8 +59,14 @@ class Servers(Protocol):
     def everywhere(self) -> list[Server]:
         """Every server that can be written."""
 
+    def connections(self) -> list[Any]:
+        """To each of these a connection of its own that speaks RESP3, not opened yet."""
+
     def look_again(self) -> None:
         """Something failed: find out who is there before the next call."""
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Call this, from any thread, whenever others serve than before."""
 
 
 def connect(address: StoreAddress) -> Servers:
@@ -94,6 +101,11 @@ class Clients:
         if address.tls:
             self._options |= {"connection_class": _TlsConnection, "context": _tls_context(address)}
         self._made: dict[Place, Server] = {}
+        self._unlock()
+        in_a_fork(self._unlock)
+
+    def _unlock(self) -> None:
+        """A thread that is not in the fork may have had it."""
         self._guard = threading.Lock()
 
     def at(self, place: Place) -> Server:
@@ -109,6 +121,11 @@ class Clients:
     def new_for_looks(self, place: Place, **changes: Any) -> Server:
         waits = {"socket_timeout": LOOK_TIMEOUT_SECONDS, "socket_connect_timeout": LOOK_TIMEOUT_SECONDS}
         return self.new(place, **waits, **changes)
+
+    def connection(self, place: Place) -> Any:
+        options = {**self._options, "host": place[0], "port": place[1], "protocol": 3, "db": 0}
+        del options["max_connections"]
+        return options.pop("connection_class", Connection)(**options)
 
 
 class _TlsConnection(SSLConnection):
@@ -145,6 +162,12 @@ class KnownToOthers(Generic[Known]):
         self._failed_at: dict[Place, float] = {}
         self._asked_at = -inf
         self._doubted = False
+        self._on_change: list[Callable[[], None]] = []
+        self._unlock()
+        in_a_fork(self._unlock)
+
+    def _unlock(self) -> None:
+        """As in `Clients`."""
         self._asking = threading.Lock()
 
     def get(self) -> Known:
@@ -157,6 +180,9 @@ class KnownToOthers(Generic[Known]):
 
     def doubt(self) -> None:
         self._doubted = True
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        self._on_change.append(call)
 
     def _look(self, *, wait: bool) -> None:
         came = time.monotonic()
@@ -175,7 +201,9 @@ class KnownToOthers(Generic[Known]):
         began = time.monotonic()
         for place in sorted(self._places(), key=lambda place: self._failed_at.get(place, -inf)):
             try:
-                self._found = self._ask(place)
+                before, self._found = self._found, self._ask(place)
+                for call in self._on_change if before not in (None, self._found) else ():
+                    call()
                 return
             except RedisError as error:
                 self._error = error
@@ -202,8 +230,14 @@ class OneServer:
     def everywhere(self) -> list[Server]:
         return [self.at(b"")]
 
+    def connections(self) -> list[Any]:
+        return [self._clients.connection(self._place)]
+
     def look_again(self) -> None:
         """There is nobody else."""
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Never."""
 
 
 class SentinelServers:
@@ -228,8 +262,14 @@ class SentinelServers:
     def everywhere(self) -> list[Server]:
         return [self.at(b"")]
 
+    def connections(self) -> list[Any]:
+        return [self._clients.connection(self._master.get())]
+
     def look_again(self) -> None:
         self._master.doubt()
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        self._master.on_change(call)
 
     def _named_by(self, place: Place) -> Place:
         found = self._sentinels[place].execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
@@ -273,8 +313,14 @@ class ClusterServers:
     def everywhere(self) -> list[Server]:
         return [self._clients.at(master) for master in dict.fromkeys(one.master for one in self._slots.get())]
 
+    def connections(self) -> list[Any]:
+        return [self._clients.connection(master) for master in dict.fromkeys(one.master for one in self._slots.get())]
+
     def look_again(self) -> None:
         self._slots.doubt()
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        self._slots.on_change(call)
 
     def _range(self, key: bytes) -> SlotRange:
         ranges, slot = self._slots.get(), key_slot(key)

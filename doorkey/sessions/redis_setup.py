@@ -5,10 +5,11 @@ Called by redis_store.py for the start of the app and for `doorkey check`.
 
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from doorkey.clock import Clock
 from doorkey.errors import SettingsError, StoreUnavailable
+from doorkey.sessions.redis_link import Link
 from doorkey.sessions.redis_servers import Servers
 from doorkey.setting_stores import StoreAddress
 
@@ -31,15 +32,16 @@ def words(error: Exception) -> str:
 
 
 def concerns(servers: Servers, address: StoreAddress, clock: Clock) -> list[str]:
-    """Sentences about memory, disk and clocks. Raises `SettingsError` for the wrong kind, `StoreUnavailable`."""
+    """Sentences about what may go wrong there. Raises `SettingsError` for the wrong kind, `StoreUnavailable`."""
     try:
         found = [_info(server, address, clock) for server in servers.everywhere()]
+        untold = [_untold(connection) for connection in servers.connections()]
     except RedisError as error:
         for kind, answer, advice in OTHER_KINDS:
             if kind == address.kind and answer in str(error):
                 raise SettingsError([f"{NAME}: {address} {advice}"]) from error
         raise StoreUnavailable(words(error)) from error
-    return sorted({sentence for info in found for sentence in _sentences(info)})
+    return sorted({sentence for info in found for sentence in _sentences(info)}.union(*untold))
 
 
 def _info(server: Any, address: StoreAddress, clock: Clock) -> dict[str, Any]:
@@ -58,6 +60,20 @@ def _refuse_other_kinds(address: StoreAddress, info: dict[str, Any]) -> None:
         raise SettingsError([f"{NAME}: {address} leads to a server in {mode} mode; write {ADDRESSES.get(mode, mode)}"])
     if info.get("role") == "slave":
         raise SettingsError([f"{NAME}: {address} is a replica, which cannot be written; name its master"])
+
+
+def _untold(connection: Any) -> list[str]:
+    link = Link(connection)
+    try:
+        link.open()
+    except ResponseError as error:
+        return [
+            f"This server tells nobody what changes ({words(error)}), so every check reads the session again. "
+            "Redis 6 or newer can; its user needs CLIENT TRACKING (in an ACL: +client|tracking)."
+        ]
+    finally:
+        link.close()
+    return []
 
 
 def _sentences(info: dict[str, Any]) -> list[str]:

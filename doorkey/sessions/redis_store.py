@@ -34,6 +34,7 @@ from doorkey.errors import StoreUnavailable
 from doorkey.sessions import redis_scripts as scripts
 from doorkey.sessions.redis_servers import Place, Server, connect
 from doorkey.sessions.redis_setup import concerns, words
+from doorkey.sessions.redis_tracking import RedisGenerations
 from doorkey.sessions.store import StoredRecord, is_end
 from doorkey.setting_stores import StoreAddress
 
@@ -68,6 +69,7 @@ class RedisStore:
         self._address = address
         self._servers = connect(address)
         self._clock = clock
+        self._changes = RedisGenerations(self._servers, str(address))
         self._alone_until: WeakKeyDictionary[Server, float] = WeakKeyDictionary()
 
     def create(self, record: StoredRecord) -> None:
@@ -152,6 +154,9 @@ class RedisStore:
 
     def concerns(self) -> list[str]:
         return concerns(self._servers, self._address, self._clock)
+
+    def changes(self) -> RedisGenerations:
+        return self._changes
 
     def _fields(self, record: StoredRecord) -> tuple[Any, ...]:
         return (
@@ -258,6 +263,7 @@ class RedisStore:
         if taking_over is None:
             return call(self._servers.at(key))
         with self._servers.taking_over(taking_over) as server:
+            self._changes.count([key])  # it may be one that nobody listens to yet: what is read there is not kept
             return call(server)
 
 

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from doorkey import events
@@ -65,13 +66,26 @@ def is_due(record: Record, now: float, *, wanted: bool = False) -> bool:
     ahead was written before the clock was put back; one by another machine, whose clock may be ahead, counts.
     """
     token = record.token
-    if not token.refresh_token or now < record.refresh_after <= now + 2 * BACK_OFF_SECONDS:
+    if not token.refresh_token or now < _backed_off_until(record, now):
         return False
-    if wanted:
-        return True
-    if token.expires_at is None:
-        return False
-    return token.expires_at - now < min(DUE_SECONDS, max(0.0, token.expires_at - token.received_at) / 2)
+    return wanted or (token.expires_at is not None and token.expires_at - now < _margin(token))
+
+
+def due_from(record: Record, now: float) -> float:
+    """When the token will be due, as far as can be told `now`; never is infinite."""
+    token = record.token
+    if not token.refresh_token or token.expires_at is None:
+        return inf
+    return max(token.expires_at - _margin(token), _backed_off_until(record, now))
+
+
+def _margin(token: Token) -> float:
+    life = (token.expires_at or 0.0) - token.received_at
+    return min(DUE_SECONDS, max(0.0, life) / 2)
+
+
+def _backed_off_until(record: Record, now: float) -> float:
+    return record.refresh_after if record.refresh_after <= now + 2 * BACK_OFF_SECONDS else -inf
 
 
 @dataclass

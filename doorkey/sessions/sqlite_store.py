@@ -4,16 +4,15 @@ Each thread of each process has a connection of its own, opened when it is first
 waits for a lock without queueing, so the writers of one process queue here. Deleting waits for
 the disk, so that a logout that was acknowledged stays one after a power cut; other writes
 survive the end of the process, and a power cut may cost the last of them (somebody signs in once
-more). A lock that others hold for longer than `BUSY_SECONDS` is `StoreUnavailable`.
+more). A lock that others hold for longer than `BUSY_SECONDS` is `StoreUnavailable`. Whatever changed
+is counted in a file beside the database, for those who keep records in memory (generations.py).
 """
 
 import contextlib
-import functools
 import os
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,8 @@ from typing import Any
 
 from doorkey.errors import StoreUnavailable
 from doorkey.paths import make_private_folder
+from doorkey.sessions.forks import in_a_fork
+from doorkey.sessions.generations import Generations, SharedGenerations
 from doorkey.sessions.store import StoredRecord, is_end
 
 BUSY_SECONDS = 0.5
@@ -49,8 +50,9 @@ class SqliteStore:
 
     def __init__(self, path: Path):
         self._path = path
+        self._generations = SharedGenerations(path.with_name(path.name + "-generations"))
         self._start_afresh()
-        os.register_at_fork(after_in_child=functools.partial(_start_afresh_if_there, weakref.ref(self)))
+        in_a_fork(self._start_afresh)
 
     def _start_afresh(self) -> None:
         """For this process: after a fork, inherited connections are kept, and neither used nor closed."""
@@ -74,6 +76,8 @@ class SqliteStore:
                 " sealed = ?, ends = ?, user_key = ?, sid_key = ?, summary = ? WHERE record_id = ? AND version = ?",
                 (*_row(record)[2:], record.record_id, record.version),
             )
+            if done.rowcount == 1:
+                self._generations.count([record.record_id])
         return done.rowcount == 1
 
     def delete(self, record_id: bytes) -> StoredRecord | None:
@@ -82,6 +86,7 @@ class SqliteStore:
             row = db.execute(f"SELECT {COLUMNS} FROM sessions WHERE record_id = ?", (record_id,)).fetchone()
             db.execute("DELETE FROM sessions WHERE record_id = ?", (record_id,))
             db.execute("COMMIT")
+            self._generations.count([record_id])
         if row is None:
             return None
         self._wait_for_disk()
@@ -137,8 +142,11 @@ class SqliteStore:
         for table, key in (("marks", "mark"), ("leases", "name"), ("sessions", "record_id")):
             ended = f"SELECT {key} FROM {table} WHERE ends <= ? LIMIT ?"
             with self._writing() as db:
-                swept = db.execute(f"DELETE FROM {table} WHERE {key} IN ({ended})", (now, most)).rowcount
-            largest = max(largest, swept)
+                swept = db.execute(f"DELETE FROM {table} WHERE {key} IN ({ended}) RETURNING {key}", (now, most))
+                keys = [found for (found,) in swept.fetchall()]
+                if table == "sessions":
+                    self._generations.count(keys)
+            largest = max(largest, len(keys))
         return largest
 
     def ping(self) -> None:
@@ -148,6 +156,9 @@ class SqliteStore:
     def concerns(self) -> list[str]:
         return []
 
+    def changes(self) -> Generations:
+        return self._generations
+
     def _select(self, condition: str, *values: bytes | int) -> list[StoredRecord]:
         with self._connection() as db:
             rows = db.execute(f"SELECT {COLUMNS} FROM sessions WHERE {condition}", values).fetchall()
@@ -155,10 +166,11 @@ class SqliteStore:
 
     def _delete(self, condition: str, value: bytes | float) -> int:
         with self._writing() as db:
-            deleted = db.execute(f"DELETE FROM sessions WHERE {condition}", (value,)).rowcount
-        if deleted:
+            rows = db.execute(f"DELETE FROM sessions WHERE {condition} RETURNING record_id", (value,)).fetchall()
+            self._generations.count(record_id for (record_id,) in rows)
+        if rows:
             self._wait_for_disk()
-        return deleted
+        return len(rows)
 
     def _wait_for_disk(self) -> None:
         """What was committed is in the log file; SQLite takes no locks on that one, so we may open it."""
@@ -175,8 +187,9 @@ class SqliteStore:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, when it is its turn to write."""
+        """This thread's connection, when it is its turn to write and what it changes can be counted."""
         with self._connection() as db:
+            self._generations.open()
             if not self._queue.acquire(timeout=QUEUE_SECONDS):
                 raise StoreUnavailable("too many writers are waiting")
             try:
@@ -226,12 +239,6 @@ class SqliteStore:
             db.close()
             raise
         return db
-
-
-def _start_afresh_if_there(store: "weakref.ref[SqliteStore]") -> None:
-    found = store()
-    if found is not None:
-        found._start_afresh()
 
 
 def _prepare(db: sqlite3.Connection) -> None:

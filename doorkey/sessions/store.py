@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from doorkey.sessions.generations import Generations
+
 LAST_END = 1e11
 """Seconds since the epoch that a clock can still show."""
 
@@ -102,3 +104,6 @@ class SessionStore(Protocol):
 
         Raises `SettingsError` when the address leads to something that cannot serve as this store.
         """
+
+    def changes(self) -> Generations | None:
+        """What tells whoever keeps records in memory that they changed; None when nothing can."""

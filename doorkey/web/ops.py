@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import NotFound
 
+from doorkey.addresses import is_in
 from doorkey.errors import StoreUnavailable
 from doorkey.oauth.client_keys import published
 from doorkey.setting_urls import is_loopback
 from doorkey.setting_values import Network
-from doorkey.web.rate_limit import is_in
 from doorkey.web.runtime import doorkey, public_url, request_host
 
 bp = Blueprint("ops", __name__)

@@ -17,6 +17,7 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask
 
 from doorkey import events
+from doorkey.gate.answer import Answer
 from doorkey.gate.asgi import GateAsgi
 from doorkey.gate.lifespan import GateLifespan
 from doorkey.http_headers import security_headers
@@ -55,6 +56,10 @@ class DoorkeyAsgi:
         self._gate = gate
         self._lifespan = lifespan
         self._pages = WSGIMiddleware(cast(Any, flask), workers=threads)
+
+    def at_once(self, scope: Message) -> Answer | None:
+        """The gate's answer, when nobody has to be asked for it: for a server that can send one without a task."""
+        return self._gate.at_once(scope) if self._gate and self._gate.takes(scope) else None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -4,17 +4,16 @@ Kept in memory, per process and bounded; it slows down a flood, and stops nobody
 """
 
 import ipaddress
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from doorkey.addresses import is_in, parse_address
 from doorkey.clock import Clock
 from doorkey.errors import TooManyRequests
 from doorkey.setting_values import Network
 
 MOST_ADDRESSES = 10_000
-_WITH_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+))(?::[0-9]+)?")
 
 
 class RateLimit:
@@ -52,24 +51,9 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) ->
     return address
 
 
-def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address, without a port, and IPv4 seen through an IPv6 socket as what it is; None when it is none."""
-    match = _WITH_PORT.fullmatch(address)
-    try:
-        parsed = ipaddress.ip_address((match[1] or match[2]) if match else address)
-    except ValueError:
-        return None
-    return getattr(parsed, "ipv4_mapped", None) or parsed
-
-
-def is_in(address: str, networks: Sequence[Network]) -> bool:
-    parsed = _parse(address)
-    return parsed is not None and any(parsed in network for network in networks)
-
-
 def _network_of(address: str) -> str:
     """An IPv6 customer has 2**64 addresses, so those count as one."""
-    parsed = _parse(address)
+    parsed = parse_address(address)
     if parsed is None:
         return address[:64]
     return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)

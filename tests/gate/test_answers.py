@@ -1,9 +1,9 @@
 """Decisions in the words of each dialect: the table of answers, and what is on every one of them."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from doorkey.errors import BearerInvalid, GateMisconfigured, LoginRequired, NotAllowed, StoreUnavailable
 from doorkey.gate.answer import MOST_IN_HEADER, Answer, allowed, forbidden_page, refused, to_login
@@ -29,7 +29,7 @@ def decision(rule: str = "admins only", **told: str) -> Decision:
 
 def every_answer(dialect: Dialect) -> list[Answer]:
     return [
-        allowed("signed_in", [(b"x-doorkey-user", b"bob")], "id"),
+        allowed("signed_in", b"x-doorkey-user: bob\r\n", "id"),
         to_login(dialect, asked(), LOGIN, "no_session", "id"),
         to_login(dialect, asked("POST"), LOGIN, "expired", "id"),
         refused(dialect, LoginRequired(), "no_session", "id", login_url=LOGIN),
@@ -57,7 +57,7 @@ def test_every_answer_says_what_it_has_to_and_sets_no_cookie(dialect: Dialect) -
 
 @pytest.mark.parametrize("dialect", ALL, ids=lambda dialect: dialect.name)
 def test_yes_is_exactly_200_without_a_body(dialect: Dialect) -> None:
-    answer = allowed("signed_in", [(b"x-doorkey-user", b"bob")], "id")
+    answer = allowed("signed_in", b"x-doorkey-user: bob\r\n", "id")
     assert (answer.status, answer.body, answer.get("x-doorkey-user")) == (200, b"", "bob")
 
 

@@ -142,6 +142,8 @@ class Counting:
         self.outcome = outcome
         self.asked = 0
 
+    asks_others = False
+
     def knows(self, token: str) -> bool:
         return True
 

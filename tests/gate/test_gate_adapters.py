@@ -149,16 +149,16 @@ def test_an_answer_to_head_has_no_body_under_wsgi(desk: GateDesk) -> None:
     assert int(headers["content-length"]) > 0
 
 
-def test_more_checks_than_can_wait_are_told_so(desk: GateDesk, bob: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_checks_than_can_wait_are_told_so(desk: GateDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate_asgi, "MOST_WAITING", 0)
-    gate = gate_of(desk.app)
-    status, headers, _ = by_asgi(gate, "GET", "/check/nginx", [*said("nginx", URL), (b"cookie", bob.encode())])
+    gate, stranger = gate_of(desk.app), desk.cookie(desk.sign_in(sub="nobody knows them yet"))
+    status, headers, _ = by_asgi(gate, "GET", "/check/nginx", [*said("nginx", URL), (b"cookie", stranger.encode())])
     assert (status, headers["x-doorkey-reason"]) == (503, "overloaded")
     assert int(headers["retry-after"]) > 0
     assert by_asgi(gate, "GET", "/check/nginx", said("nginx", f"https://{HOST}/static/x"))[0] == 200
 
 
-def test_a_check_that_breaks_is_a_503_under_both(desk: GateDesk, bob: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_breaks_is_a_503_under_both(desk: GateDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> Answer:
         raise RuntimeError("canary")
 

@@ -1,5 +1,8 @@
 """A gate whose store is away, or in which something breaks: 503, nobody passes, and nobody is signed out."""
 
+from operator import attrgetter
+from typing import Any
+
 import pytest
 
 from doorkey.errors import StoreUnavailable
@@ -67,7 +70,7 @@ def test_the_session_is_still_there_when_the_store_is_back(
     assert desk.ask(cookie=alice).status == 200
 
 
-PARTS = ["_sessions", "_cookies", "_tickets", "_bearers", "policy"]
+PARTS = ["_sessions", "_lookup", "_cookies", "_replies._tickets", "_bearers", "policy"]
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -75,9 +78,11 @@ def test_whatever_breaks_nobody_passes_and_nothing_is_raised(
     desk: GateDesk, alice: str, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mistake of ours must not be a 200, and for the proxy it is an outage like any other."""
-    monkeypatch.setattr(desk.checkpoint, part, None)
-    bearer = (b"authorization", b"Bearer x")
-    answers = [desk.ask("forward", cookie=alice), desk.ask("forward"), desk.ask("forward", more=[bearer])]
+    stranger, bearer = desk.cookie(desk.sign_in(sub="new")), (b"authorization", b"Bearer x")
+    *way, name = part.split(".")
+    monkeypatch.setattr(attrgetter(*way)(desk.checkpoint) if way else desk.checkpoint, name, None)
+    visits: list[dict[str, Any]] = [{"cookie": alice}, {"cookie": stranger}, {}, {"more": [bearer]}]
+    answers = [desk.ask("forward", **visit) for visit in visits]
     assert {answer.status for answer in answers} <= {200, 302, 401, 503}
     assert 503 in {answer.status for answer in answers}
     assert all(unavailable(answer) for answer in answers if answer.status == 503)

@@ -1,6 +1,7 @@
 """What each dialect makes of the request of a proxy: its own headers only, once each, and nothing guessed."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -247,12 +248,18 @@ def test_forward_has_to_say_everything_once(name: str) -> None:
     assert FORWARD.read("GET", b"", b"", Headers([*pairs, (under, b"evil")])).host == HOST
 
 
+def meaning(original: Original) -> dict[str, Any]:
+    told = {name: getattr(original, name) for name in original.__struct_fields__ if name != "headers"}
+    return {**told, "wants_page": original.wants_page}
+
+
 def test_the_headers_of_other_dialects_change_nothing() -> None:
     theirs = {"x-original-url": "https://evil.example/pub", "x-original-method": "HEAD", "forwarded": "host=x"}
-    assert forward(**theirs) == forward()
+    assert meaning(forward(**theirs)) == meaning(forward())
     odd = {"x-forwarded-prefix": "/pub", "x-forwarded-port": "1", "forwarded": "host=evil.example", "x-real-ip": "::1"}
     others = {"x-forwarded-method": "HEAD", "x-forwarded-proto": "http", "x-forwarded-host": "evil.example"}
-    assert nginx(**others, **odd, **{"x-forwarded-uri": "/pub"}, host="evil.example") == nginx()
+    told = nginx(**others, **odd, **{"x-forwarded-uri": "/pub"}, host="evil.example")
+    assert meaning(told) == meaning(nginx())
     with pytest.raises(OddRequest):
         read(NGINX, {**others, "x-forwarded-uri": "/pub"})
 
@@ -302,6 +309,6 @@ def test_only_a_browser_that_goes_somewhere_is_sent_away(method: str, headers: d
 
 def test_cookies_in_pieces_are_one_and_other_headers_that_come_twice_are_none() -> None:
     headers = Headers([(b"cookie", b"a=b"), (b"cookie", b"c=d"), (b"accept", b"text/html"), (b"accept", b"x")])
-    assert headers.any("cookie") == "a=b; c=d"
-    assert headers.any("accept") == ""
+    assert headers.any(b"cookie") == "a=b; c=d"
+    assert headers.any(b"accept") == ""
     assert not wants_page("GET", headers)

@@ -90,7 +90,9 @@ class GateDesk:
     def send(self, path: str, raw: Raw, *, method: str = "GET", query: bytes = b"", peer: str | None = None) -> Answer:
         """Whatever a proxy may send."""
         peer = self.peer if peer is None else peer
-        return self.checkpoint.answer(CheckRequest(method, path.encode("latin-1"), query, raw, peer))
+        answer = self.checkpoint.answer(CheckRequest(method, path.encode("latin-1"), query, raw, peer))
+        self.checkpoint.behind.settle()
+        return answer
 
 
 def said(dialect: str, url: str, method: str = "GET") -> Raw:

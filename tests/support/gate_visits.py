@@ -47,8 +47,9 @@ class GateVisitor:
         sent = {**(PAGE if as_page else API), **_said(dialect, method, url), **(headers or {})}
         if cookie := self.cookies_for(parts.hostname or ""):
             sent.setdefault("Cookie", cookie)
-        client = self._client()
-        return client.get(f"/check/{dialect}", base_url="http://127.0.0.1:8000", headers=sent, **options)
+        response = self._client().get(f"/check/{dialect}", base_url="http://127.0.0.1:8000", headers=sent, **options)
+        self.app.extensions["doorkey"].gate.checkpoint.behind.settle()
+        return response
 
     def go(self, url: str, **options: Any) -> TestResponse:
         """One request to a page of Doorkey, wherever it is served."""
