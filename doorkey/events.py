@@ -43,6 +43,8 @@ LONGEST_VALUE = 500
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 _logger = logging.getLogger("doorkey")
+_JSON = json.JSONEncoder(default=str)
+"""Made once: `json.dumps()` makes one for every line."""
 
 
 def log(event: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
@@ -62,7 +64,9 @@ def clean_text(text: object, *, secrets: tuple[str, ...] = (), limit: int = 200)
     for secret in sorted(secrets, key=len, reverse=True):  # one may be part of another
         if secret:
             shown = shown.replace(secret, "****")
-    shown = "".join(c if c.isprintable() else " " for c in shown).strip()
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else " " for c in shown)
+    shown = shown.strip()
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
@@ -115,7 +119,7 @@ class JsonLines(logging.Formatter):
     """One JSON object per line, ASCII only."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(_entry(record, self), default=str)
+        return _JSON.encode(_entry(record, self))
 
 
 class TextLines(logging.Formatter):
@@ -125,6 +129,6 @@ class TextLines(logging.Formatter):
         entry = _entry(record, self)
         traceback = entry.pop("traceback", "")
         head = f"{entry.pop('time')} {entry.pop('level'):7} {entry.pop('event')}"
-        pairs = " ".join(f"{name}={json.dumps(value, default=str)}" for name, value in entry.items())
+        pairs = " ".join(f"{name}={_JSON.encode(value)}" for name, value in entry.items())
         # Indented, so that a line inside an exception's text cannot pass for one of ours.
         return f"{head} {pairs}" + "".join(f"\n    {line}" for line in traceback.splitlines())

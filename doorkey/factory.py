@@ -4,7 +4,6 @@
 """
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,6 @@ from flask import Flask
 from doorkey import events, paths
 from doorkey import settings as settings_module
 from doorkey.clock import Clock, RandomBytes, system_clock, system_random
-from doorkey.devprovider.app import create_provider_app
-from doorkey.devprovider.inprocess import InProcessAdapter
-from doorkey.devprovider.realm import DevProvider
-from doorkey.devprovider.users import Client, own_client
-from doorkey.devprovider.users_file import UsersFile, UsersFileError, read_users_file
 from doorkey.errors import SettingsError, StoreUnavailable
 from doorkey.gate.asgi import GateAsgi
 from doorkey.gate.echo import Echo
@@ -29,7 +23,6 @@ from doorkey.oauth.flow import Checks
 from doorkey.oauth.http import Transport
 from doorkey.oauth.provider import Provider
 from doorkey.oauth.provider_directory import ProviderDirectory
-from doorkey.presets import DEV_SCOPE
 from doorkey.sessions.key_file import KEY_FILE, load_or_make_key
 from doorkey.sessions.lifecycle import Sessions
 from doorkey.sessions.refresh import Refresher
@@ -37,8 +30,7 @@ from doorkey.sessions.roster import Roster
 from doorkey.sessions.seal import Keyring
 from doorkey.sessions.sqlite_store import SqliteStore
 from doorkey.sessions.store import SessionStore
-from doorkey.setting_rules import DEV_PROVIDER_ID
-from doorkey.settings import Settings, provider_settings
+from doorkey.settings import Settings
 from doorkey.web import (
     account,
     gate_pages,
@@ -53,7 +45,6 @@ from doorkey.web import (
 )
 from doorkey.web.login_circles import Circles
 from doorkey.web.logout_states import LogoutStates
-from doorkey.web.mount import mount
 from doorkey.web.pages_asgi import DoorkeyAsgi
 from doorkey.web.posted_callbacks import PostedCallbacks
 from doorkey.web.rate_limit import RateLimit
@@ -204,7 +195,7 @@ def server_keys(settings: Settings) -> list[bytes]:
     return [key]
 
 
-def _transport(settings: Settings, adapters: dict[str, InProcessAdapter]) -> Transport:
+def _transport(settings: Settings, adapters: dict[str, Any]) -> Transport:
     try:
         return Transport(ca_bundle=settings.ca_bundle, proxy=settings.http_proxy, adapters=adapters)
     except OSError as error:  # ssl.SSLError is one
@@ -219,49 +210,13 @@ def _directory(
     return ProviderDirectory(providers, transport, ttl=ttl, clock=clock)
 
 
-def _providers(settings: Settings, app: Flask, clock: Clock) -> tuple[dict[str, Provider], dict[str, InProcessAdapter]]:
-    """The configured providers; without any, the development provider, mounted in `app` and asked in process."""
+def _providers(settings: Settings, app: Flask, clock: Clock) -> tuple[dict[str, Provider], dict[str, Any]]:
+    """The configured providers; without any, the development provider (development.py)."""
     for given in settings.providers:
         if not given.client_secret and not given.private_key and not given.client_auth:
             events.log(events.PUBLIC_CLIENT, level=logging.WARNING, provider=given.id, reason="no CLIENT_SECRET is set")
     if not settings.development:
         return {given.id: Provider.from_settings(given) for given in settings.providers}, {}
-    client = own_client(
-        settings,
-        f"{settings.own_url}/callback/{DEV_PROVIDER_ID}",
-        *([f"{settings.own_url}/oauth2/callback"] if settings.oauth2_proxy_paths else []),
-        leave_to=(f"{settings.own_url}/logged-out",),
-        initiate_login_uri=f"{settings.own_url}/login",
-        backchannel_logout_uri=f"{settings.own_url}/backchannel-logout/{DEV_PROVIDER_ID}",
-    )
-    provider_app = create_provider_app(_dev_provider_config(settings, client), clock=clock)
-    app.wsgi_app = mount(app.wsgi_app, provider_app)  # type: ignore[method-assign, assignment]
-    events.log(events.UNSAFE_DEFAULT, what="development provider", change="DOORKEY_PROVIDERS")
-    return {DEV_PROVIDER_ID: _dev_provider(client)}, {"http://": InProcessAdapter(provider_app)}
+    from doorkey.development import development_provider  # here, because nobody else should wait for it
 
-
-def _dev_provider_config(settings: Settings, client: Client) -> DevProvider:
-    """What `DOORKEY_DEV_*` say. Raises `SettingsError`."""
-    try:
-        given = read_users_file(Path(settings.dev_users_file)) if settings.dev_users_file else UsersFile()
-    except UsersFileError as error:
-        raise SettingsError([f"DOORKEY_DEV_USERS_FILE: {problem}" for problem in error.problems]) from error
-    return DevProvider(
-        [client, *given.clients],
-        users=given.users,
-        lifetimes=given.lifetimes,
-        anywhere=settings.insecure_dev_provider,
-        control_token=settings.dev_control_token.reveal(),
-    )
-
-
-def _dev_provider(client: Client) -> Provider:
-    """The development provider as Doorkey's client half sees it: an issuer at Doorkey's own origin."""
-    given = provider_settings(
-        DEV_PROVIDER_ID,
-        label="Development provider",
-        client_id=client.client_id,
-        client_secret=client.client_secret,
-        scope=DEV_SCOPE,
-    )
-    return Provider.from_settings(replace(given, issuer="/"))
+    return development_provider(settings, app, clock)

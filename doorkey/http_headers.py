@@ -3,6 +3,8 @@
 Doorkey's own pages and the development provider's pages both use them.
 """
 
+from collections.abc import Iterable, Mapping
+
 _CSP = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -57,7 +59,13 @@ def security_headers(
     content_type: str, *, secure: bool, form_target: str = "", frame_sources: str = ""
 ) -> dict[str, str]:
     """Headers for one answer: never cached, and a policy that fits its content type."""
-    is_page = content_type.startswith("text/html")
-    policy = page_csp(secure=secure, form_target=form_target, frame_sources=frame_sources)
-    csp = policy if is_page else BARE_CSP
+    csp = BARE_CSP
+    if content_type.startswith("text/html"):
+        csp = page_csp(secure=secure, form_target=form_target, frame_sources=frame_sources)
     return {**COMMON, "Cache-Control": "no-store", "Content-Security-Policy": csp}
+
+
+def missing_of(common: Mapping[str, str], given: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of `common` that an answer with the headers `given` does not have yet."""
+    there = {name.lower() for name, _ in given}
+    return [(name, value) for name, value in common.items() if name.lower() not in there]

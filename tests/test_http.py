@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 import trustme
 
+from doorkey import __version__
 from doorkey.errors import ProviderError, ProviderUnreachable, ResponseTooLarge
 from doorkey.oauth import http
 from doorkey.oauth.http import LARGEST_BODY, Transport, read_json_object
@@ -42,6 +44,28 @@ def test_fifty_exchanges_use_one_connection(stub: ScriptedProvider) -> None:
         ask(transport, f"{stub.url}/userinfo")
     assert len(stub.seen) == 100
     assert stub.connections == 1
+
+
+def test_no_call_makes_a_session_of_requests(stub: ScriptedProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would bring adapters, pools and a cookie jar of its own, which cost more CPU than the call."""
+
+    def refuse(self: requests.Session) -> None:
+        raise AssertionError("a session was made")
+
+    monkeypatch.setattr(requests.Session, "__init__", refuse)
+    transport = Transport()
+    stub.answer("/revoke", {})
+    assert exchange(transport, stub.url) == "canary-access-token"
+    assert ask(transport, f"{stub.url}/userinfo").status_code == 200
+    assert transport.post(f"{stub.url}/revoke", [("token", "t")], None, "revocation").status_code == 200
+
+
+def test_every_call_says_the_same_about_us(stub: ScriptedProvider) -> None:
+    exchange(Transport(), stub.url)
+    ask(Transport(), f"{stub.url}/userinfo")
+    wanted = {"User-Agent": f"doorkey/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
+    for seen in stub.seen:
+        assert wanted | {"Connection": "keep-alive"} == {name: seen.headers[name] for name in (*wanted, "Connection")}
 
 
 def test_a_connection_that_the_provider_closed_is_replaced(stub: ScriptedProvider) -> None:
@@ -244,6 +268,24 @@ class TestTls:
         for _ in range(10):
             exchange(transport, url)
         assert len(built) == 1
+
+    def test_warm_calls_make_no_handshake(
+        self, secure: Callable[[str], str], bundle: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[object] = []
+        wrap = ssl.SSLContext.wrap_socket
+
+        def counting(self: ssl.SSLContext, sock: Any, server_side: bool = False, **options: Any) -> ssl.SSLSocket:
+            made.extend([] if server_side else [self])
+            return wrap(self, sock, server_side, **options)
+
+        url = secure("127.0.0.1")
+        monkeypatch.setattr(ssl.SSLContext, "wrap_socket", counting)
+        transport = Transport(ca_bundle=bundle)
+        for _ in range(10):
+            exchange(transport.within(10), url)
+            ask(transport.within(10), f"{url}/userinfo")
+        assert len(made) == 1
 
     def test_old_versions_of_tls_are_refused(self) -> None:
         adapter = Transport()._adapters["https://"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from joserfc.jwk import ECKey, OctKey, OKPKey
+from joserfc.jwk import ECKey, JWKRegistry, Key, OctKey, OKPKey
 
 from doorkey.base64url import encode
 from doorkey.errors import KeysInvalid, ProviderUnreachable
@@ -170,6 +170,26 @@ def has(source: KeySource, kid: str) -> bool:
 def test_keys_are_asked_for_once(source: KeySource, stub: SigningProvider) -> None:
     assert all(has(source, "first") for _ in range(10))
     assert fetches(stub) == 1
+
+
+def test_keys_are_imported_once_for_each_fetched_set(
+    stub: SigningProvider, transport: Transport, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Importing them for every token takes as long as checking its signature."""
+    imported: list[str] = []
+    import_key = JWKRegistry.import_key
+
+    def counting(given: dict[str, Any]) -> Key:
+        imported.append(str(given))
+        return import_key(given)
+
+    monkeypatch.setattr(JWKRegistry, "import_key", counting)
+    documents: Documents[KeySet] = Documents(TTL, clock)
+    for _ in range(5):
+        assert has(KeySource(documents, f"{stub.url}/keys", transport), "first")
+    clock.advance(TTL + 1)
+    assert has(KeySource(documents, f"{stub.url}/keys", transport), "first")
+    assert (fetches(stub), len(imported)) == (2, 2)
 
 
 def test_a_new_key_is_found_at_once(source: KeySource, stub: SigningProvider) -> None:

@@ -25,13 +25,13 @@ WORDS = (
     "base64url",
     "addresses",
 )
-ORDER = ("words", "oauth", "sessions", "gate", "web", "factory", "cli", "testing", "pytest_plugin")
+ORDER = ("words", "oauth", "sessions", "gate", "web", "development", "factory", "cli", "testing", "pytest_plugin")
 """Each layer may import itself and those before it."""
 
 ASIDE = {"devprovider": ("words",)}
 """Beside the order: what it may import, and only those listed below may import it."""
 
-USERS_OF_ASIDE = ("factory", "cli", "testing", "pytest_plugin")
+USERS_OF_ASIDE = ("development", "cli", "testing", "pytest_plugin")
 FLASK_IN_THE_PROVIDER = ("app", "visits", "protocol_views", "page_views", "control_views")
 LONGEST_FUNCTION = 50
 LONGEST_FILE = 350

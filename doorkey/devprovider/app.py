@@ -27,7 +27,7 @@ from doorkey.devprovider.realm import DevProvider, Realm
 from doorkey.devprovider.token_request import REALM, OAuthError
 from doorkey.devprovider.token_status import BearerError
 from doorkey.devprovider.wire import Wire
-from doorkey.http_headers import FOREVER, security_headers
+from doorkey.http_headers import FOREVER, missing_of, security_headers
 
 PAGES = ("/oauth/authorize", "/oauth/device", "/oauth/logout", "/dev/")
 DELIVERY_SECONDS = 3
@@ -138,8 +138,8 @@ def _add_headers(response: Response) -> Response:
     if request.path.startswith("/static/") and response.status_code == 200:
         response.headers["Cache-Control"] = FOREVER
         return response
-    for name, value in security_headers(response.content_type or "", secure=False).items():
-        response.headers.setdefault(name, value)
+    common = security_headers(response.content_type or "", secure=False)
+    response.headers.extend(missing_of(common, response.headers))
     if request.path == "/oauth/authorize":  # a program may open it in a window of its own, and wants that one back
         response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
     response.headers["Pragma"] = "no-cache"

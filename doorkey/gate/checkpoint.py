@@ -29,7 +29,7 @@ from doorkey.gate.decide import PROBE_PROVIDER, Caller, Decision, decide, demand
 from doorkey.gate.gate_cookies import GateCookies
 from doorkey.gate.gate_request import CheckRequest
 from doorkey.gate.identity_headers import is_too_long
-from doorkey.gate.lookup import KEEP_SECONDS, Kept, Lookup, Noted
+from doorkey.gate.lookup import KEEP_SECONDS, Kept, Lookup, Noted, compact
 from doorkey.gate.oauth2_proxy_dialect import OAUTH2_PROXY, demands
 from doorkey.gate.oauth2_proxy_dialect import PATH as OAUTH2_PROXY_PATH
 from doorkey.gate.original_request import DIALECTS, FORWARD, Dialect, Headers, OddRequest
@@ -221,7 +221,7 @@ class Checkpoint:
         if self._provider_of(session):
             due = min(due, due_from(record, now))
         kept = Kept(
-            caller,
+            compact(caller),
             self._replies.lines(caller),
             since=now,
             ends=min(record.ends, now + KEEP_SECONDS),

@@ -4,7 +4,6 @@ Called by checkpoint.py with what it knows, and by `doorkey explain` with what s
 """
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -24,8 +23,7 @@ PROBE_PROVIDER = "doorkey.check"
 _PROBES = Rule("probe")
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who asks, by a session or by a token: until `ends` (seconds since the epoch), with these `scopes`.
 
     `session` is the public id of the session, "" for a token.

@@ -23,6 +23,7 @@
     provider_check.py      `doorkey check`: what a provider says, held against what will be asked of it
     provider_probes.py     and what has to be tried there
     http.py                the transport: pooled, bounded in time and size, no redirects
+    transport_session.py   Authlib's OAuth2Session over it
     deadline.py            what makes "bounded in time" true for a peer that drips
     return_target.py       where a browser may be sent after sign-in
     trace.py               what happened, step by step, with secrets masked

@@ -117,8 +117,9 @@ class ClientProof(AuthBase):
     def __call__(self, request: Any) -> Any:
         proof = CLIENT_AUTH[self._provider.auth_method](self._provider, request.url, self._clock, self._random)
         request.headers.update(proof.headers)
-        form = parse_qsl(request.body or "", keep_blank_values=True)
-        named = {name for name, _ in form}
-        added = [(name, value) for name, value in proof.fields.items() if name not in named]
-        request.body = urlencode([*form, *self._extra, *added])  # requests counts its length after this
+        if proof.fields or self._extra:
+            form = parse_qsl(request.body or "", keep_blank_values=True)
+            named = {name for name, _ in form}
+            added = [(name, value) for name, value in proof.fields.items() if name not in named]
+            request.body = urlencode([*form, *self._extra, *added])  # requests counts its length after this
         return request

@@ -15,12 +15,12 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import certifi
 import requests
 import urllib3
 from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.requests_client import OAuth2Session
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from doorkey import __version__
@@ -45,7 +45,13 @@ FOREIGN = (
 """What may come out of a call to a provider; `translate()` makes it ours."""
 
 POOLS = {"http": HTTPPool, "https": HTTPSPool}
-HEADERS = {"User-Agent": f"doorkey/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
+HEADERS = {
+    "User-Agent": f"doorkey/{__version__}",
+    "Accept-Encoding": "identity",
+    "Accept": "application/json",
+    "Connection": "keep-alive",
+}
+FORM = "application/x-www-form-urlencoded"
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -88,7 +94,7 @@ class BoundedAdapter(HTTPAdapter):
         return response
 
     def close(self) -> None:
-        """Sessions come and go with each call; the pool stays warm."""
+        """Nobody closes it: the pool stays warm."""
 
 
 def _read_capped(response: requests.Response, limit: int) -> None:
@@ -101,28 +107,12 @@ def _read_capped(response: requests.Response, limit: int) -> None:
     response._content = bytes(body)
 
 
-class _Until(BaseAdapter):
-    """Another adapter, for calls that all have to be over at one moment (`ends`, of the monotonic clock)."""
-
-    def __init__(self, adapter: BaseAdapter, ends: float):
-        super().__init__()
-        self._adapter = adapter
-        self._ends = ends
-
-    def send(self, request: Any, stream: bool = False, timeout: Any = None, *args: Any, **kwargs: Any) -> Any:
-        left = self._ends - time.monotonic()
-        if left <= 0:
-            raise requests.exceptions.Timeout("no time is left")
-        return self._adapter.send(request, stream, left, *args, **kwargs)
-
-    def close(self) -> None:
-        """The other adapter stays open."""
-
-
 class Transport:
-    """Makes short-lived sessions over one long-lived adapter.
+    """One long-lived adapter, and what every request through it has in common.
 
-    `adapters` maps a URL prefix to another adapter, as `requests.Session.mount` takes them.
+    `adapters` maps a URL prefix to another adapter, as `requests.Session.mount` takes them. No session of requests is
+    behind it: making one costs more CPU than the call itself, and its cookies, redirects and environment are what a
+    call with a token in it must not have.
     """
 
     def __init__(
@@ -138,16 +128,15 @@ class Transport:
         tls = ssl.create_default_context(cafile=ca_bundle or certifi.where())
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
         shared = BoundedAdapter(tls, connect=connect, answer=answer, largest_body=largest_body)
-        self._lasting: dict[str, BaseAdapter] = {"https://": shared, "http://": shared, **(adapters or {})}
-        self._adapters = self._lasting
+        mounted = {"https://": shared, "http://": shared, **(adapters or {})}
+        self._adapters = dict(sorted(mounted.items(), key=lambda item: len(item[0]), reverse=True))
         self._ends = math.inf
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
 
     def within(self, seconds: float) -> "Transport":
         """The same transport for calls that have `seconds` from now, all together."""
         bounded = copy.copy(self)
-        bounded._ends = ends = time.monotonic() + seconds
-        bounded._adapters = {prefix: _Until(adapter, ends) for prefix, adapter in self._lasting.items()}
+        bounded._ends = time.monotonic() + seconds
         return bounded
 
     @property
@@ -155,45 +144,73 @@ class Transport:
         """How long calls may still take; ten seconds where nobody said."""
         return max(0.0, min(self._ends - time.monotonic(), LOGIN_CALL_SECONDS))
 
-    def equip(self, session: requests.Session) -> None:
-        """Give `session` our adapters, headers and no help from the environment."""
-        session.trust_env = False
-        session.get_redirect_target = _no_redirect  # type: ignore[assignment, method-assign]
-        session.proxies = dict(self._proxies)
-        session.headers.update(HEADERS)
-        for prefix, adapter in self._adapters.items():
-            session.mount(prefix, adapter)
+    def oauth_session(self, **options: Any) -> Any:
+        """Authlib's OAuth2Session, which posts through this transport; `options` are its own (client_id, ...)."""
+        from doorkey.oauth.transport_session import TransportSession  # here, because a start would wait for it
 
-    def oauth_session(self, **options: Any) -> OAuth2Session:
-        """Authlib's session, equipped; `options` are its own (client_id, redirect_uri, ...)."""
-        session = OAuth2Session(**options)
-        self.equip(session)
-        return session
+        return TransportSession(self._post, **options)
+
+    def _post(self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str], auth: Any) -> requests.Response:
+        return self.send("POST", url, headers, form=list(data.items()), auth=auth)
 
     def get(
         self, url: str, headers: Mapping[str, str], step: str, *, largest_body: int | None = None
     ) -> requests.Response:
         """GET for `step`, without following redirects. Raises `ProviderUnreachable` or another `ProviderError`."""
-        return self._send(requests.Request("GET", url, headers=dict(headers)), step, largest_body)
+        try:
+            return self.send("GET", url, headers, largest_body=largest_body)
+        except FOREIGN as error:
+            raise translate(error, step, url) from error
 
     def post(self, url: str, form: Sequence[tuple[str, str]], auth: Any, step: str) -> requests.Response:
         """POST of a form for `step`; `auth` proves the client (client_auth.py). Raises as `get()` does."""
-        return self._send(requests.Request("POST", url, data=list(form), auth=auth), step)
-
-    def _send(self, request: requests.Request, step: str, largest_body: int | None = None) -> requests.Response:
-        session = requests.Session()
-        self.equip(session)
         try:
-            prepared = session.prepare_request(request)
-            if largest_body:
-                prepared.largest_body = largest_body  # type: ignore[attr-defined]
-            return session.send(prepared)
+            return self.send("POST", url, {"Content-Type": FORM}, form=form, auth=auth)
         except FOREIGN as error:
-            raise translate(error, step, str(request.url)) from error
+            raise translate(error, step, url) from error
 
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        form: Sequence[tuple[str, str]] = (),
+        auth: Any = None,
+        largest_body: int | None = None,
+    ) -> requests.Response:
+        """One request, as requests prepares it; an answer that redirects is an answer like any other. Raises `FOREIGN`.
 
-def _no_redirect(response: requests.Response) -> None:
-    """A redirect is an answer like any other: following it would carry a code or a token elsewhere."""
+        Following it would carry a code or a token elsewhere.
+        """
+        request = requests.PreparedRequest()
+        request.prepare_method(method)
+        request.prepare_url(url, None)
+        request.prepare_headers({**HEADERS, **headers})
+        request.prepare_body(urlencode(form), None)
+        request.prepare_auth(auth)
+        if largest_body:
+            request.largest_body = largest_body  # type: ignore[attr-defined]
+        response = self._adapter(str(request.url)).send(
+            request, timeout=self._time_for_a_call(), proxies=dict(self._proxies)
+        )
+        response.content  # noqa: B018 - read here, so that what fails in it is a failure of this call
+        return response
+
+    def _adapter(self, url: str) -> BaseAdapter:
+        for prefix, adapter in self._adapters.items():
+            if url.lower().startswith(prefix.lower()):
+                return adapter
+        raise requests.exceptions.InvalidSchema("neither http nor https")
+
+    def _time_for_a_call(self) -> float | None:
+        """None: as much as the adapter gives each."""
+        if self._ends == math.inf:
+            return None
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise requests.exceptions.Timeout("no time is left")
+        return left
 
 
 def translate(error: Exception, step: str, url: str) -> DoorkeyError:

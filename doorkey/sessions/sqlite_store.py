@@ -27,6 +27,9 @@ from doorkey.sessions.store import StoredRecord, is_end
 BUSY_SECONDS = 0.5
 QUEUE_SECONDS = 0.4
 """Together under a second: then a 503 is better than waiting."""
+CACHE_KIB = 256
+"""Of each thread's connection; the file is in the memory of the system anyway."""
+
 SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -258,6 +261,7 @@ def _prepare(db: sqlite3.Connection) -> None:
             time.sleep(0.01)
     db.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
     db.execute("PRAGMA synchronous = NORMAL")
+    db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     found = db.execute("PRAGMA user_version").fetchone()[0]
     if found == SCHEMA_VERSION:
         return

@@ -24,5 +24,6 @@ gate_return.py        the way back to where the gate sent somebody away from
 login_circles.py      how often a browser was sent back to a host
 oauth2_proxy_paths.py /oauth2/..., for whoever moves over
 pages_asgi.py         the pages behind uvicorn, and the gate before them
+page_threads.py       its pool of threads: a request goes there whole, and so does its answer come back
 mount.py              the development provider inside the same origin
 """

@@ -1,4 +1,4 @@
-"""The pages behind uvicorn: Flask through a2wsgi, in a pool of threads.
+"""The pages behind uvicorn: Flask in a pool of threads (page_threads.py).
 
 A thread is taken only for a request that is complete: the body is read here first, bounded in
 size and time, so that a client that never finishes sending holds no thread. Header names with an
@@ -7,13 +7,14 @@ pass on is refused before a WSGI environ is made of it.
 """
 
 import asyncio
+import gc
 import logging
 import secrets
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
-from a2wsgi import WSGIMiddleware
 from flask import Flask
 
 from doorkey import events
@@ -21,6 +22,7 @@ from doorkey.gate.answer import Answer
 from doorkey.gate.asgi import GateAsgi
 from doorkey.gate.lifespan import GateLifespan
 from doorkey.http_headers import security_headers
+from doorkey.web.page_threads import PageThreads
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -31,6 +33,8 @@ LARGEST_HEAD = 32 * 1024
 MOST_HEADERS = 100
 LONGEST_TARGET = 8190
 BODY_SECONDS = 10.0
+SWITCH_SECONDS = 0.0005
+"""How long a thread computes while another waits. Python's own 5 ms are what a check would wait for a page."""
 
 
 class Refused(Exception):
@@ -55,7 +59,7 @@ class DoorkeyAsgi:
         self.flask = flask
         self._gate = gate
         self._lifespan = lifespan
-        self._pages = WSGIMiddleware(cast(Any, flask), workers=threads)
+        self._pages = PageThreads(flask, threads=threads)
 
     def at_once(self, scope: Message) -> Answer | None:
         """The gate's answer, when nobody has to be asked for it: for a server that can send one without a task."""
@@ -66,7 +70,7 @@ class DoorkeyAsgi:
             await self._live(receive, send)
             return
         if scope["type"] != "http":
-            await self._pages(cast(Any, scope), cast(Any, receive), cast(Any, send))
+            await send({"type": "websocket.close", "code": 1000})
             return
         if self._gate and self._gate.takes(scope):
             await self._gate(scope, receive, send)
@@ -82,7 +86,7 @@ class DoorkeyAsgi:
         except TimeoutError:
             await _refuse(send, scope, Refused(408, "too_slow", "The request did not arrive in time."))
         else:
-            await self._pages(cast(Any, _for_wsgi(scope, body)), cast(Any, _replay(body)), cast(Any, send))
+            await self._pages(_for_wsgi(scope, body), body, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Start and stop with the server (the lifespan protocol of ASGI)."""
@@ -93,11 +97,19 @@ class DoorkeyAsgi:
         except OSError as error:
             await send({"type": "lifespan.startup.failed", "message": f"DOORKEY_FASTCGI: {error.strerror or error}"})
             return
+        _make_room_for_checks()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if self._lifespan:
             await self._lifespan.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _make_room_for_checks() -> None:
+    """A page that computes gives way soon, and what is there from the start is never looked through for garbage."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
 
 
 def _check(scope: Message) -> None:
@@ -139,13 +151,6 @@ async def _read_body(receive: Receive) -> bytes:
             raise Refused(*TOO_LARGE)
         if not message.get("more_body"):
             return bytes(body)
-
-
-def _replay(body: bytes) -> Receive:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
 
 
 async def _refuse(send: Send, scope: Message, refused: Refused) -> None:

@@ -10,7 +10,7 @@ from flask import Flask, Response, g, request
 
 from doorkey import events
 from doorkey.errors import ForeignHost, ForgedRequest
-from doorkey.http_headers import BARE_CSP, FOREVER, page_csp, security_headers
+from doorkey.http_headers import BARE_CSP, FOREVER, missing_of, page_csp, security_headers
 from doorkey.oauth.rp_logout import ways_out
 from doorkey.sessions.ids import SessionIds
 from doorkey.setting_urls import is_loopback
@@ -108,8 +108,8 @@ def _finish(response: Response) -> Response:
     response.headers["X-Request-Id"] = events.request_id.get()
     is_asset = request.path.startswith("/static/") and response.status_code in (200, 304)
     secure = doorkey().settings.public_url.startswith("https://")
-    for name, value in security_headers(response.content_type or "", secure=secure).items():
-        response.headers.setdefault(name, value)
+    common = security_headers(response.content_type or "", secure=secure)
+    response.headers.extend(missing_of(common, response.headers))
     if g.get("framed"):
         del response.headers["X-Frame-Options"]  # it knows no origins; frame-ancestors does
     if is_asset:

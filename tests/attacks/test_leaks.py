@@ -160,7 +160,7 @@ def test_session_files_are_for_the_owner_only(umask, nested, environ, tmp_path, 
     assert modes(folder) == 0o700
     files = [path for path in folder.iterdir() if path.name.startswith("sessions")]
     assert {modes(path) for path in files} == {0o600}
-    assert len(files) == 3
+    assert len(files) == 4
     for parent in Path(nested).parents:
         assert not modes(tmp_path / "home" / parent) & 0o022 or parent == Path("."), "others could replace the folder"
 
