@@ -136,7 +136,9 @@ class Checkpoint:
             decision = self._decision(pending, caller, self._clock(), absent)
             if decision.verdict != "allow" or not session:
                 return self._replies.answer(pending, decision)
-            self.behind.add(partial(self._note, session))
+            now = self._clock()
+            if now >= self._due_from(session, now):
+                self.behind.add(partial(self._note, session))
             if ACCESS_TOKEN in decision.rule.headers:
                 session = self._with_live_token(session)
             return self._replies.answer(pending, decision, session)
@@ -217,17 +219,19 @@ class Checkpoint:
         caller = Caller.of_record(record, session.ids.public_id)
         if record.identity.provider == PROBE_PROVIDER or self._is_too_long(caller):
             return  # decided about in other ways
-        due = self._sessions.touch_due(record, now, at_gate=True)
-        if self._provider_of(session):
-            due = min(due, due_from(record, now))
         kept = Kept(
             compact(caller),
             self._replies.lines(caller),
             since=now,
             ends=min(record.ends, now + KEEP_SECONDS),
-            due=due,
+            due=self._due_from(session, now),
         )
         self._lookup.keep(session.ids.record_id, kept, noted)
+
+    def _due_from(self, session: OpenSession, now: float) -> float:
+        """When `_note()` has something to do."""
+        used = self._sessions.touch_due(session.record, now, at_gate=True)
+        return min(used, due_from(session.record, now)) if self._provider_of(session) else used
 
     def _is_too_long(self, caller: Caller) -> bool:
         return is_too_long(caller, like_oauth2_proxy=self._gate.like_oauth2_proxy)

@@ -15,7 +15,7 @@ from doorkey.gate.decide import Caller
 from doorkey.sessions.forks import in_a_fork
 from doorkey.sessions.generations import Counters, Generations, slot_of
 
-KEEP_SECONDS = 30.0
+KEEP_SECONDS = 60.0
 """How long a change may go unseen whose writer died before it could count it."""
 
 LOOK_SECONDS = 1.0

@@ -30,7 +30,7 @@ _METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]"
 _AUTHORITY = re.compile(rf"({_HOST})\.?(?::([1-9][0-9]{{0,4}}))?", re.IGNORECASE | re.ASCII)
 _URL = re.compile(r"([A-Za-z]{2,5})://([^/?#]*)(/.*)", re.DOTALL)
-_HTML = re.compile(r"text/html(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|\Z))", re.IGNORECASE)
+_NOT_WANTED = re.compile(r"q=0(?:\.0*)?")
 _NO_TARGET = re.compile(r"[\x00-\x20\x7f]")
 _JOINED = re.compile(r",(?:/|(?:https?|wss?)://)", re.IGNORECASE)
 """In a path, two values that were joined. In a query it may be, and is not taken for plain."""
@@ -174,7 +174,13 @@ def wants_page(method: str, headers: Headers) -> bool:
     mode = headers.any(b"sec-fetch-mode").lower()
     if mode:
         return mode == "navigate" and headers.any(b"sec-fetch-dest").lower() == "document"
-    return not headers.has(b"authorization") and bool(_HTML.search(headers.any(b"accept")))
+    return not headers.has(b"authorization") and any(map(_is_html, headers.any(b"accept").lower().split(",")))
+
+
+def _is_html(media_range: str) -> bool:
+    """RFC 9110 section 12.5.1: a range with a quality of nothing is one that is not wanted."""
+    kind, *parameters = (part.strip() for part in media_range.split(";"))
+    return kind == "text/html" and not any(map(_NOT_WANTED.fullmatch, parameters))
 
 
 def from_nginx(method: str, rest: bytes, query: bytes, headers: Headers) -> Original:

@@ -281,6 +281,7 @@ PROGRAMS = [
     ("GET", {}),
     ("GET", {"accept": "*/*"}),
     ("GET", {"accept": "application/json"}),
+    ("GET", {"accept": "text/html5, application/xtext/html, text/html;level=1;q=0"}),
     ("GET", {**PAGE, "x-requested-with": "XMLHttpRequest"}),
     ("GET", {**PAGE, "sec-fetch-mode": "cors"}),
     ("GET", {**PAGE, "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}),
