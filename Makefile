@@ -1,6 +1,6 @@
 # Doorkey: `make run` starts it, `make test` checks everything. Both bring what they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit faults contract bench debian clean
+.PHONY: help run test lint unit faults contract bench debian bench-debian clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,26 +34,31 @@ faults: $(VENV)/dev.stamp debian ## What happens when stores and processes fail:
 contract: $(VENV)/dev.stamp debian ## Which session store keeps which promise, tried now
 	@$(BIN)/python -m tests.contract.stores --table
 
-bench: $(VENV)/runtime.stamp ## What things cost, measured on this machine
-	@$(BIN)/python benchmarks/dev_provider.py
+bench: bench-debian $(VENV)/bench.stamp ## What things cost beside nginx and Apache, into docs/performance.md
+	@$(BIN)/python -m benchmarks.run $(BENCH)
 
-# Debian's Chromium, Redis, libfaketime and reverse proxies for the tests, installed when they are missing and we may.
-# policy-rc.d keeps Debian from starting what it installs; it goes again afterwards.
+# Debian's Chromium, Redis, libfaketime and reverse proxies for the tests, and what the benchmarks need, installed when they
+# are missing and we may: command (or file) and package. policy-rc.d keeps Debian from starting what it installs; it goes
+# again afterwards.
 DEBIAN := chromium:chromium redis-server:redis-server faketime:faketime \
 	nginx:nginx-light haproxy:haproxy apache2:apache2 caddy:caddy
-debian:
-	@PATH="$$PATH:/usr/sbin"; missing=""; for pair in $(DEBIAN); do \
-		command -v $${pair%%:*} >/dev/null 2>&1 || missing="$$missing $${pair##*:}"; done; \
+DEBIAN_BENCH := wrk:wrk redis-server:redis-server nginx:nginx-light apache2:apache2 \
+	/usr/lib/apache2/modules/mod_auth_openidc.so:libapache2-mod-auth-openidc
+debian: PACKAGES := $(DEBIAN)
+bench-debian: PACKAGES := $(DEBIAN_BENCH)
+debian bench-debian:
+	@PATH="$$PATH:/usr/sbin"; missing=""; for pair in $(PACKAGES); do \
+		test -e "$${pair%%:*}" || command -v $${pair%%:*} >/dev/null 2>&1 || missing="$$missing $${pair##*:}"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "== installing Debian's$$missing for the tests"; \
+		echo "== installing Debian's$$missing"; \
 		if [ ! -e /usr/sbin/policy-rc.d ]; then \
 			trap 'rm -f /usr/sbin/policy-rc.d' EXIT; \
 			printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d; \
 		fi; \
 		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; \
 	else \
-		echo "The tests need Debian packages. Install them:  sudo apt-get install$$missing"; exit 1; \
+		echo "This needs Debian packages. Install them:  sudo apt-get install$$missing"; exit 1; \
 	fi
 
 $(BIN)/python:
@@ -68,6 +73,11 @@ $(VENV)/runtime.stamp: requirements.txt | $(BIN)/python
 	@echo "== installing requirements.txt"
 	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@
+
+$(VENV)/bench.stamp: requirements.txt requirements-bench.txt | $(BIN)/python
+	@echo "== installing requirements-bench.txt"
+	@$(PIP_INSTALL) -r requirements-bench.txt
+	@touch $@ $(VENV)/runtime.stamp
 
 $(VENV)/dev.stamp: requirements.txt requirements-dev.txt requirements-proxies.txt | $(BIN)/python
 	@echo "== installing requirements-dev.txt"

@@ -14,6 +14,7 @@ does, when it is to fail that way (devprovider/wire.py).
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 import httptools
@@ -47,6 +48,12 @@ class _Answered:
 ANSWERED = _Answered()
 
 
+@lru_cache(maxsize=4)
+def _field_lines(*headers: tuple[bytes, bytes]) -> bytes:
+    """Once a second they are others: the date is among them."""
+    return b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Hangs up on a head of more than `LARGEST_HEAD` bytes or that is not complete within `HEAD_SECONDS`.
 
@@ -57,6 +64,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._at_once: Callable[[Any], ReadyAnswer | None] | None = getattr(self.app, "at_once", None)
+        self._under_way: RequestResponseCycle | None = None
         self._reads_head = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -68,20 +76,30 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
+        if self._under_way is not None:  # uvicorn marks the newest request only, which may be waiting behind this one
+            self._under_way.disconnected = True
         super().connection_lost(exc)
         self._gone.set()
 
     def data_received(self, data: bytes) -> None:
-        if self._reads_head:
-            self._head_bytes += len(data)
+        """What follows a body counts like a head; it is thrown away, and must end too."""
+        self._head_bytes += len(data)
         super().data_received(data)
-        if self._reads_head and self._head_bytes:
+        if self._head_bytes > LARGEST_HEAD:
+            self.transport.abort()
+        elif self._reads_head and self._head_bytes:
             self._start_clock()
-            if self._head_bytes > LARGEST_HEAD:
-                self.transport.abort()
+        elif self._is_answered and self.timeout_keep_alive_task is None:  # taken away because something came
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    @property
+    def _is_answered(self) -> bool:
+        return self.cycle is not None and self.cycle.response_complete
 
     def on_headers_complete(self) -> None:
-        self._reads_head = False
+        self._reads_head, self._head_bytes = False, 0
         self._stop_clock()
         ready = self._ready_answer()
         if ready:
@@ -90,15 +108,34 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.scope["doorkey.hang_up"] = self._hang_up  # type: ignore[typeddict-unknown-key]
             self.scope["doorkey.sleep"] = self._gone.wait  # type: ignore[typeddict-unknown-key]
             super().on_headers_complete()
+            self.cycle.keep_alive = self.cycle.keep_alive and not self.parser.should_upgrade()
         self.headers = []  # what comes behind a chunked body is no header, whatever it is called
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._reads_head, self._head_bytes = True, 0
+        if self._is_answered and not self.parser.should_keep_alive():
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()  # uvicorn reads on after each answer, whatever is waiting already
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Anybody may ask for one. What they sent behind it is lost, so these connections are closed."""
 
     def _ready_answer(self) -> ReadyAnswer | None:
         """Not while the answer to another request is on its way, nor to a client that does not read."""
-        is_busy = self.cycle is not None and not self.cycle.response_complete
+        is_busy = self.cycle is not None and not self._is_answered
         if self._at_once is None or is_busy or self.flow.write_paused:
             return None
         url, scope = httptools.parse_url(self.url), self.scope
@@ -109,11 +146,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _send(self, ready: ReadyAnswer) -> None:
         """What a cycle does with the messages of an app, in one step."""
-        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        lines = [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
+        parser = self.parser
+        keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0" and not parser.should_upgrade()
+        lines = _field_lines(*self.server_state.default_headers)
         end = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
         body = b"" if self.scope["method"] == "HEAD" else ready.body
-        self.transport.write(b"".join((STATUS_LINE[ready.status], *lines, ready.head, end, body)))
+        self.transport.write(b"".join((STATUS_LINE[ready.status], lines, ready.head, end, body)))
         self.cycle = cast(RequestResponseCycle, ANSWERED)
         if not keep_alive:
             self.transport.close()

@@ -7,6 +7,7 @@ say so.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -29,10 +30,11 @@ BEGUN = "doorkey.begun"
 
 
 class _Pool:
-    """Threads, and how many checks wait for them."""
+    """Threads, how many checks are with them or wait, and how many seconds one waits before it is given up."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, patience: float):
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
+        self.patience = patience
         self.waiting = 0
 
 
@@ -43,8 +45,8 @@ class GateAsgi:
         self._checkpoint = checkpoint
         self._echo = echo
         self.admits = checkpoint.admits
-        self._for_sessions = _Pool("gate")
-        self._for_tokens = _Pool("gate-tokens")
+        self._for_sessions = _Pool("gate", patience=1.0)
+        self._for_tokens = _Pool("gate-tokens", patience=5.0)
 
     def takes(self, scope: Message) -> bool:
         """Whether this request is the gate's."""
@@ -82,10 +84,16 @@ class GateAsgi:
             return self._checkpoint.overloaded(pending)
         pool.waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(pool.threads, partial(self._checkpoint.finish, pending))
+            finish = partial(self._finish, pending, time.monotonic() + pool.patience)
+            return await asyncio.get_running_loop().run_in_executor(pool.threads, finish)
         finally:
             pool.waiting -= 1
+
+    def _finish(self, pending: Pending, latest: float) -> Answer | Pending:
+        """Where all threads wait for a store that hangs, those behind them hear that soon."""
+        if time.monotonic() > latest:
+            return self._checkpoint.overloaded(pending)
+        return self._checkpoint.finish(pending)
 
 
 def _check(scope: Message) -> CheckRequest:

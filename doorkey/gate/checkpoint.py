@@ -11,7 +11,7 @@ wsgi.py, authorizer.py) call these; the decision itself is decide.py, and what i
 
 import hmac
 import logging
-import os
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -107,8 +107,14 @@ class Checkpoint:
         return begun
 
     def begin(self, check: CheckRequest) -> Answer | Pending:
-        request_id = os.urandom(8).hex()
-        events.request_id.set(request_id)
+        request_id = f"{random.getrandbits(64):016x}"  # not secret: a name in the log
+        before = events.request_id.set(request_id)
+        try:
+            return self._begun(check, request_id)
+        finally:
+            events.request_id.reset(before)  # an event loop serves others in the same context
+
+    def _begun(self, check: CheckRequest, request_id: str) -> Answer | Pending:
         dialect, policy, rest = _parts(check.path)
         if dialect is None:
             return self._replies.refusal(FORWARD, GateMisconfigured("no such dialect"), "no_dialect", 404)
@@ -149,6 +155,7 @@ class Checkpoint:
 
     def overloaded(self, pending: Pending) -> Answer:
         """For one too many."""
+        events.request_id.set(pending.request_id)
         error = StoreUnavailable("too many checks wait for the store")
         return self._replies.refusal(pending.dialect, error, "overloaded", 503)
 

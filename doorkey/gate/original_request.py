@@ -26,6 +26,10 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 
 LONGEST_METHOD = 32
 LONGEST_TARGET = 8190
+REMEMBERED = 2048
+LONGEST_REMEMBERED = 200
+"""Sites and paths that are asked for often are read once; a long path may have readings that take much memory."""
+
 _METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]"
 _AUTHORITY = re.compile(rf"({_HOST})\.?(?::([1-9][0-9]{{0,4}}))?", re.IGNORECASE | re.ASCII)
@@ -124,17 +128,11 @@ class Original(msgspec.Struct, frozen=True):
 def original(method: str, scheme: str, authority: str, target: str, headers: Headers) -> Original:
     """From what a dialect read. Raises `OddRequest` for what no server asks for."""
     known, host, authority = _site(scheme, authority)
-    if len(method) > LONGEST_METHOD or not _METHOD.fullmatch(method):
-        raise OddRequest("no method")
-    if not target.startswith("/") or len(target) > LONGEST_TARGET or _NO_TARGET.search(target):
-        raise OddRequest("no path that a server could have been asked for")
+    upper = _method(method)
     raw_path, _, query = target.partition("?")
-    if _is_joined(raw_path):
-        raise OddRequest("two values were joined")
-    path = read_path(raw_path.encode("latin-1"))
-    if not path.readings:
-        raise OddRequest("the path is too long, or can be read in too many ways")
-    upper = method.upper()
+    if len(target) > LONGEST_TARGET or _NO_TARGET.search(query):
+        raise OddRequest("no address that a server could have been asked for")
+    path = (_path if len(raw_path) <= LONGEST_REMEMBERED else _path.__wrapped__)(raw_path)
     return Original(
         method=upper,
         scheme=known,
@@ -152,7 +150,28 @@ def _is_joined(text: str) -> bool:
     return "," in text and bool(_JOINED.search(text))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
+def _method(method: str) -> str:
+    """As rules name it. Raises `OddRequest`."""
+    if len(method) > LONGEST_METHOD or not _METHOD.fullmatch(method):
+        raise OddRequest("no method")
+    return method.upper()
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _path(raw: str) -> Path:
+    """Raises `OddRequest`."""
+    if not raw.startswith("/") or _NO_TARGET.search(raw):
+        raise OddRequest("no path that a server could have been asked for")
+    if _is_joined(raw):
+        raise OddRequest("two values were joined")
+    path = read_path(raw.encode("latin-1"))
+    if not path.readings:
+        raise OddRequest("the path is too long, or can be read in too many ways")
+    return path
+
+
+@lru_cache(maxsize=REMEMBERED)
 def _site(scheme: str, authority: str) -> tuple[str, str, str]:
     """Scheme, host, and authority (with the port when it is not the scheme's own). Raises `OddRequest`."""
     known = SCHEMES.get(scheme.lower())

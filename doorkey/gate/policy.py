@@ -7,7 +7,7 @@ What a rule demands is in `Allow`. Read from TOML by policy_text.py, asked by de
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from doorkey.oauth.return_target import host_matches
@@ -15,6 +15,10 @@ from doorkey.oauth.user_info import Identity, claim_at
 from doorkey.setting_urls import is_loopback
 
 Login = Literal["auto", "always", "never"]
+
+REMEMBERED = 4096
+LONGEST_REMEMBERED = 200
+"""Paths that are asked for often are looked up once."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +107,20 @@ SIGNED_IN = Rule("signed-in")
 """Decides where no other rule does: whoever is signed in, at a host behind the gate."""
 
 
+EVERY_METHOD = ""
+
+
 @dataclass
 class _Node:
-    """A place in the tree of paths: `rules` that hold from here on, `globs` that have to be compared."""
+    """A place in the tree of paths: the first rule for each method that holds from here on, and patterns to compare.
+
+    `strict` leaves out rules that let everybody in. `globs` stand under a segment that the path must have, "" for none.
+    """
 
     below: dict[str, "_Node"] = field(default_factory=dict)
-    rules: list[tuple[int, Rule]] = field(default_factory=list)
-    globs: list[tuple[int, Rule, list[str]]] = field(default_factory=list)
+    first: dict[str, tuple[int, Rule]] = field(default_factory=dict)
+    strict: dict[str, tuple[int, Rule]] = field(default_factory=dict)
+    globs: dict[str, list[tuple[int, Rule, list[str]]]] = field(default_factory=dict)
 
 
 class RuleSet:
@@ -127,6 +138,7 @@ class RuleSet:
             for root in self._roots(rule.hosts):
                 for path in rule.paths or ("/",):
                     _add(root, number, rule, path)
+        self._found = lru_cache(maxsize=REMEMBERED)(self._find)
 
     def _roots(self, hosts: tuple[str, ...]) -> Iterator[_Node]:
         if not hosts:
@@ -137,13 +149,23 @@ class RuleSet:
 
     def find(self, authority: str, path: str, method: str, *, is_plain: bool) -> Rule:
         """The rule that decides; what is not plain passes over rules that let everybody in."""
+        if len(path) > LONGEST_REMEMBERED:
+            return self._find(authority, path, method, is_plain)
+        return self._found(authority, path, method, is_plain)
+
+    def _find(self, authority: str, path: str, method: str, is_plain: bool) -> Rule:
         first, best = len(self.rules), SIGNED_IN
         segments = [segment for segment in path.split("/") if segment]
         for root in self._trees(authority):
-            for number, rule in _on_the_way(root, segments):
-                fits = number < first and (not rule.methods or method in rule.methods)
-                if fits and (is_plain or not rule.allow.anyone):
-                    first, best = number, rule
+            for depth, node in enumerate(_on_the_way(root, segments)):
+                held = node.first if is_plain else node.strict
+                for found in (held.get(method), held.get(EVERY_METHOD)):
+                    if found and found[0] < first:
+                        first, best = found
+                for number, rule, glob in _globs(node, segments[depth:]) if node.globs else ():
+                    fits = number < first and (not rule.methods or method in rule.methods)
+                    if fits and (is_plain or not rule.allow.anyone) and _glob_fits(glob, segments[depth:]):
+                        first, best = number, rule
         return best
 
     def _trees(self, authority: str) -> list[_Node]:
@@ -163,23 +185,31 @@ def _add(root: _Node, number: int, rule: Rule, path: str) -> None:
     node, segments = root, [segment for segment in path.split("/") if segment]
     for depth, segment in enumerate(segments):
         if "*" in segment:
-            node.globs.append((number, rule, segments[depth:]))
+            needed = max((one for one in segments[depth:] if "*" not in one), key=len, default="")
+            node.globs.setdefault(needed, []).append((number, rule, segments[depth:]))
             return
         node = node.below.setdefault(segment, _Node())
-    node.rules.append((number, rule))
+    for method in rule.methods or (EVERY_METHOD,):
+        node.first.setdefault(method, (number, rule))
+        if not rule.allow.anyone:
+            node.strict.setdefault(method, (number, rule))
 
 
-def _on_the_way(root: _Node, segments: list[str]) -> list[tuple[int, Rule]]:
-    """The rules along a path, root first."""
-    node, found = root, list(root.rules)
-    for depth, segment in enumerate((*segments, "")):
-        if node.globs:
-            found += [(number, rule) for number, rule, glob in node.globs if _glob_fits(glob, segments[depth:])]
-        if segment not in node.below:  # "" is no segment, and never below
+def _on_the_way(root: _Node, segments: list[str]) -> list[_Node]:
+    """The places along a path, root first."""
+    node, found = root, [root]
+    for segment in segments:
+        if segment not in node.below:
             break
         node = node.below[segment]
-        found += node.rules
+        found.append(node)
     return found
+
+
+def _globs(node: _Node, segments: list[str]) -> Iterator[tuple[int, Rule, list[str]]]:
+    """Those that may fit what is below a place: they need no segment, or one that is there."""
+    for needed in {"", *segments}:
+        yield from node.globs.get(needed, ())
 
 
 def _glob_fits(glob: list[str], segments: list[str]) -> bool:
