@@ -8,6 +8,8 @@ import hashlib
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -51,6 +53,16 @@ def log(event: str, *, level: int = logging.INFO, error: BaseException | None = 
     """Write one line: `event` with `fields`; `error` adds its traceback to that same line."""
     extra = {"event": event, "fields": fields}
     _logger.log(level, event, extra=extra, exc_info=error)
+
+
+@contextmanager
+def of_request(id: str) -> Iterator[None]:
+    """Lines that are written inside carry this request id."""
+    before = request_id.set(id)
+    try:
+        yield
+    finally:
+        request_id.reset(before)
 
 
 def fingerprint(secret: str) -> str:

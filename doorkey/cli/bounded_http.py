@@ -98,6 +98,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _is_answered(self) -> bool:
         return self.cycle is not None and self.cycle.response_complete
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
     def on_headers_complete(self) -> None:
         self._reads_head, self._head_bytes = False, 0
         self._stop_clock()
@@ -105,6 +108,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if ready:
             self._send(ready)
         else:
+            self.expect_100_continue = (b"expect", b"100-continue") in ((n, v.lower()) for n, v in self.headers)
             self.scope["doorkey.hang_up"] = self._hang_up  # type: ignore[typeddict-unknown-key]
             self.scope["doorkey.sleep"] = self._gone.wait  # type: ignore[typeddict-unknown-key]
             super().on_headers_complete()
@@ -155,7 +159,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.cycle = cast(RequestResponseCycle, ANSWERED)
         if not keep_alive:
             self.transport.close()
-        self.on_response_complete()
+        self.server_state.total_requests += 1
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _hang_up(self) -> None:
         """Close after what was written; called from a thread, and back when the connection is gone."""

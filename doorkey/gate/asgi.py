@@ -53,9 +53,14 @@ class GateAsgi:
         return self._checkpoint.takes(scope["raw_path"]) or scope["raw_path"] == ECHO_PATH
 
     def at_once(self, scope: Message) -> Answer | None:
-        """The answer to a request that the gate takes, when nobody has to be asked for it."""
-        check = _check(scope)
-        if check.path == ECHO_PATH:
+        """The answer, when the request is the gate's and nobody has to be asked for it."""
+        path, client = scope["raw_path"], scope["client"]
+        is_check = self._checkpoint.takes(path)
+        if not is_check and path != ECHO_PATH:
+            return None
+        peer = client[0] if client else ""
+        check = CheckRequest(scope["method"], path, scope["query_string"], scope["headers"], peer)
+        if not is_check:
             return self._echo.answer(check)
         begun = self._checkpoint.begin(check)
         if isinstance(begun, Answer):
@@ -94,9 +99,3 @@ class GateAsgi:
         if time.monotonic() > latest:
             return self._checkpoint.overloaded(pending)
         return self._checkpoint.finish(pending)
-
-
-def _check(scope: Message) -> CheckRequest:
-    client = scope["client"]
-    peer = client[0] if client else ""
-    return CheckRequest(scope["method"], scope["raw_path"], scope["query_string"], scope["headers"], peer)

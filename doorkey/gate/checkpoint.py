@@ -25,7 +25,7 @@ from doorkey.errors import DoorkeyError, GateMisconfigured, NotAllowed, StoreUna
 from doorkey.gate.answer import Answer
 from doorkey.gate.bearer import Bearers
 from doorkey.gate.behind import Behind
-from doorkey.gate.decide import PROBE_PROVIDER, Caller, Decision, decide, demand
+from doorkey.gate.decide import PROBE_PROVIDER, Caller, Decision, decide, demand, the_rule
 from doorkey.gate.gate_cookies import GateCookies
 from doorkey.gate.gate_request import CheckRequest
 from doorkey.gate.identity_headers import is_too_long
@@ -108,31 +108,27 @@ class Checkpoint:
 
     def begin(self, check: CheckRequest) -> Answer | Pending:
         request_id = f"{random.getrandbits(64):016x}"  # not secret: a name in the log
-        before = events.request_id.set(request_id)
-        try:
-            return self._begun(check, request_id)
-        finally:
-            events.request_id.reset(before)  # an event loop serves others in the same context
-
-    def _begun(self, check: CheckRequest, request_id: str) -> Answer | Pending:
         dialect, policy, rest = _parts(check.path)
         if dialect is None:
-            return self._replies.refusal(FORWARD, GateMisconfigured("no such dialect"), "no_dialect", 404)
+            return self._replies.refusal(FORWARD, GateMisconfigured("no such dialect"), "no_dialect", 404, request_id)
         try:
             pending = self._understood(check, dialect, policy, rest, request_id)
             return self._for_somebody_known(pending) or self._for_anybody(pending) or pending
         except OddRequest as odd:
             error = GateMisconfigured(str(odd))
-            return self._replies.refusal(dialect, error, "bad_gateway_config", dialect.odd_status)
+            return self._replies.refusal(dialect, error, "bad_gateway_config", dialect.odd_status, request_id)
         except (UntrustedProxy, NotAllowed) as error:
             reason = "host_not_allowed" if isinstance(error, NotAllowed) else error.code
-            return self._replies.refusal(dialect, error, reason, 403)
+            return self._replies.refusal(dialect, error, reason, 403, request_id)
         except Exception as error:
-            return self._broken(dialect, error)
+            return self._broken(dialect, error, request_id)
 
     def finish(self, pending: Pending) -> Answer | Pending:
         """The answer, or the same with `asks_others`, to be finished once more."""
-        events.request_id.set(pending.request_id)
+        with events.of_request(pending.request_id):
+            return self._finished(pending)
+
+    def _finished(self, pending: Pending) -> Answer | Pending:
         try:
             session = None if pending.asks_others else self._session(pending)
             if not session and not pending.asks_others and self._bearers.asks_others(pending.credentials.bearer):
@@ -149,15 +145,14 @@ class Checkpoint:
                 session = self._with_live_token(session)
             return self._replies.answer(pending, decision, session)
         except DoorkeyError as error:
-            return self._replies.refusal(pending.dialect, error, error.code, 503)
+            return self._replies.refusal(pending.dialect, error, error.code, 503, pending.request_id)
         except Exception as error:
-            return self._broken(pending.dialect, error)
+            return self._broken(pending.dialect, error, pending.request_id)
 
     def overloaded(self, pending: Pending) -> Answer:
         """For one too many."""
-        events.request_id.set(pending.request_id)
         error = StoreUnavailable("too many checks wait for the store")
-        return self._replies.refusal(pending.dialect, error, "overloaded", 503)
+        return self._replies.refusal(pending.dialect, error, "overloaded", 503, pending.request_id)
 
     def _understood(self, check: CheckRequest, dialect: Dialect, policy: str, rest: bytes, request_id: str) -> Pending:
         """Who asks, and for what. Raises `OddRequest`, `UntrustedProxy`, or `NotAllowed` for another host."""
@@ -185,7 +180,7 @@ class Checkpoint:
         kept = self._lookup.find(record_id_of(secret), now) if secret else None
         if secret is None or kept is None:
             return None
-        decision = demand(decide(kept.caller, pending.original, pending.rules, now), pending.demands)
+        decision = self._decision_for(kept, pending, now)
         if decision.verdict == "allow" and decision.caller:
             if ACCESS_TOKEN in decision.rule.headers:
                 return None  # no token is kept
@@ -193,6 +188,13 @@ class Checkpoint:
                 kept.due = now + AGAIN_SECONDS
                 self.behind.add(partial(self._note_by, secret))
         return self._replies.answer(pending, decision, lines=kept.lines)
+
+    def _decision_for(self, kept: Kept, pending: Pending, now: float) -> Decision:
+        """Where the same rule decides as the last time, it decides the same."""
+        last, original = kept.decision, pending.original
+        if last is None or pending.demands or last.rule is not the_rule(original, pending.rules):
+            last = kept.decision = decide(kept.caller, original, pending.rules, now)
+        return demand(last, pending.demands)
 
     def _for_anybody(self, pending: Pending) -> Answer | None:
         """When nobody in particular asks, or that makes no difference."""
@@ -280,10 +282,11 @@ class Checkpoint:
             return bool(wanted) and hmac.compare_digest(given, wanted)
         return self.admits(peer)
 
-    def _broken(self, dialect: Dialect, error: Exception) -> Answer:
+    def _broken(self, dialect: Dialect, error: Exception, request_id: str) -> Answer:
         """A mistake of ours: whatever it is, nobody passes because of it."""
-        events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=error, kind=type(error).__name__)
-        return self._replies.refusal(dialect, DoorkeyError(), "internal_error", 503)
+        with events.of_request(request_id):
+            events.log(events.UNEXPECTED_ERROR, level=logging.ERROR, error=error, kind=type(error).__name__)
+        return self._replies.refusal(dialect, DoorkeyError(), "internal_error", 503, request_id)
 
 
 _HOST_HINT = "Add it to DOORKEY_ALLOWED_HOSTS if it should be."

@@ -62,8 +62,9 @@ def decide(
         return _judge_probe(present, original)
     if caller and not present:
         absent = "expired"
-    if len(original.path.readings) == 1 and not original.also:
-        return _judge(present, _rule(rules, original, original.authority, original.path.readings[0]), absent)
+    rule = the_rule(original, rules)
+    if rule:
+        return _judge(present, rule, absent)
     decisions = [_judge(present, rule, absent) for rule in _rules(original, rules)]
     strictest = max(decisions, key=lambda decision: SEVERITY[decision.verdict])
     return _together([decision for decision in decisions if decision.verdict == strictest.verdict])
@@ -91,17 +92,21 @@ def demand(decision: Decision, conditions: tuple[Condition, ...]) -> Decision:
     return decision
 
 
+def the_rule(original: Original, rules: RuleSet) -> Rule | None:
+    """The one that decides; None when the request can be read in several ways."""
+    readings = original.path.readings
+    if len(readings) != 1 or original.also:
+        return None
+    return rules.find(original.authority, readings[0], original.method, is_plain=original.is_plain)
+
+
 def _rules(original: Original, rules: RuleSet) -> list[Rule]:
     """One for each thing that may have been asked for."""
     return [
-        _rule(rules, original, authority, reading)
+        rules.find(authority, reading, original.method, is_plain=original.is_plain)
         for authority in (original.authority, *original.also)
         for reading in original.path.readings
     ]
-
-
-def _rule(rules: RuleSet, original: Original, authority: str, reading: str) -> Rule:
-    return rules.find(authority, reading, original.method, is_plain=original.is_plain)
 
 
 def _judge_probe(caller: Caller, original: Original) -> Decision:

@@ -11,7 +11,7 @@ import threading
 import msgspec
 from msgspec.structs import replace
 
-from doorkey.gate.decide import Caller
+from doorkey.gate.decide import Caller, Decision
 from doorkey.sessions.forks import in_a_fork
 from doorkey.sessions.generations import Counters, Generations, slot_of
 
@@ -38,7 +38,8 @@ class Noted(msgspec.Struct, frozen=True):
 class Kept(msgspec.Struct):
     """`caller` may be believed from `since` until `ends`; `lines` tell an application who it is.
 
-    From `due` on the session has to be opened for its own sake: it was used, or its token is about to end.
+    From `due` on the session has to be opened for its own sake: it was used, or its token is about to end. `decision`
+    is the last one about them: it depends on them and its rule alone.
     """
 
     caller: Caller
@@ -46,6 +47,7 @@ class Kept(msgspec.Struct):
     since: float
     ends: float
     due: float
+    decision: Decision | None = None
 
     @property
     def size(self) -> int:

@@ -75,17 +75,20 @@ class Replies:
                 return to_login(dialect, original, location, decision.reason, request_id)
             error = BearerInvalid() if decision.reason == "invalid_token" else LoginRequired()
             return refused(dialect, error, decision.reason, request_id, login_url=self._login_url)
-        _log_refusal(original, decision)
+        with events.of_request(request_id):
+            _log_refusal(original, decision)
         if goes_away:
             page = f"{self._own_url}/denied?rt={self._ticket(pending, decision)}"
             return forbidden_page(dialect, decision, page, request_id)
         return refused(dialect, NotAllowed(), decision.reason, request_id, rule=decision.rule.name)
 
-    def refusal(self, dialect: Dialect, error: DoorkeyError, reason: str, status: int) -> Answer:
+    def refusal(self, dialect: Dialect, error: DoorkeyError, reason: str, status: int, request_id: str) -> Answer:
         """Of what nobody can decide about."""
         self.counts[dialect.name, reason] += 1
-        events.log(events.GATE_REFUSED, level=logging.WARNING, code=reason, dialect=dialect.name, detail=error.detail)
-        return refused(dialect, error, reason, events.request_id.get(), status=status)
+        name, detail = dialect.name, error.detail
+        with events.of_request(request_id):
+            events.log(events.GATE_REFUSED, level=logging.WARNING, code=reason, dialect=name, detail=detail)
+        return refused(dialect, error, reason, request_id, status=status)
 
     def _identity(self, original: Original, decision: Decision, session: OpenSession | None, lines: bytes) -> bytes:
         """The headers for the application: all of them, whoever it is; what only some rules ask for is empty else."""

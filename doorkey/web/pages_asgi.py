@@ -18,7 +18,6 @@ from urllib.parse import quote
 from flask import Flask
 
 from doorkey import events
-from doorkey.gate.answer import Answer
 from doorkey.gate.asgi import GateAsgi
 from doorkey.gate.lifespan import GateLifespan
 from doorkey.http_headers import security_headers
@@ -59,11 +58,9 @@ class DoorkeyAsgi:
         self.flask = flask
         self._gate = gate
         self._lifespan = lifespan
+        self.at_once = gate.at_once if gate else None
+        """What the gate answers without asking anybody: for a server that can send that without a task."""
         self._pages = PageThreads(flask, threads=threads)
-
-    def at_once(self, scope: Message) -> Answer | None:
-        """The gate's answer, when nobody has to be asked for it: for a server that can send one without a task."""
-        return self._gate.at_once(scope) if self._gate and self._gate.takes(scope) else None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
