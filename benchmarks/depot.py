@@ -9,7 +9,7 @@ from benchmarks.peers import start_redis
 from benchmarks.seeding import Stores, cookies, seed
 from benchmarks.servers import Server, Servers
 
-DIFFERENT_COOKIES = 2000
+DIFFERENT_COOKIES = 1000
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Effort:
         return self.sessions[-1]
 
 
-FULL = Effort((1_000, 100_000, 1_000_000), 5, 2.0, 6.0, 200, 7, 150.0)
+FULL = Effort((1_000, 100_000, 1_000_000), 4, 2.0, 6.0, 200, 7, 100.0)
 QUICK = Effort((1_000, 5_000, 20_000), 2, 1.0, 2.0, 40, 3, 5.0, provider_tokens=50)
 
 

@@ -45,7 +45,7 @@ def _sessions(depot: Depot) -> Section:
         name="sessions",
         title="Live sessions",
         words=(
-            f"CPU of one check, in µs, with up to {count(most)} live sessions in the store, of which up to 2,000 "
+            f"CPU of one check, in µs, with up to {count(most)} live sessions in the store, of which up to 1,000 "
             f"from everywhere in it are asked about. The last column is the growth from {count(few)} to {count(most)}. "
             f"mod_auth_openidc, in the same rounds and with one session: {base:.1f} µs."
         ),

@@ -12,13 +12,13 @@ from pathlib import Path
 from benchmarks.depot import Depot
 from benchmarks.doorkeys import SETTINGS, check_target, dev_provider_settings, start_doorkey
 from benchmarks.gate_section import BASE, signed_in_apache
-from benchmarks.load import write_requests, wrk
+from benchmarks.load import write_requests
 from benchmarks.measuring import say
 from benchmarks.peers import start_nginx, start_provider, start_uvicorn
 from benchmarks.report import Goal, Picture, Section, count
 from benchmarks.servers import CLIENT_CORE, ROOT, BenchmarkFailed, Server, Servers, kept_environment, pinned, python
 from benchmarks.steady_load import PERCENTS, Latencies
-from benchmarks.targets import WARM_SECONDS, Target
+from benchmarks.targets import Target, Warmth
 
 RATE = 1000
 SIGN_INS = 5
@@ -78,7 +78,7 @@ def _rounds(
 ) -> tuple[dict[str, list[Latencies]], Beside]:
     """In turn; the first round is thrown away."""
     found: dict[str, list[Latencies]] = {name: [] for name in targets}
-    beside = Beside()
+    beside, warmth = Beside(), Warmth()
     files = {
         name: write_requests(folder / f"steady-{at}.bin", target.requests())
         for at, (name, (target, _)) in enumerate(targets.items())
@@ -87,7 +87,7 @@ def _rounds(
     for number in range(rounds + 1):
         say(f"  round {number} of {rounds}" if number else "  warm-up round")
         for name, (target, busy) in targets.items():
-            wrk(target.port, files[name], WARM_SECONDS, target.servers)
+            warmth.bring(target, files[name])
             with signing_in(busy, seconds, beside) if busy else contextlib.nullcontext():
                 latencies = steadily(target.port, files[name], seconds)
             if number:

@@ -143,14 +143,14 @@ def _section(section: Section) -> list[str]:
 
 
 METHOD = """
-All targets of a table are up at the same time and are hit in turn, A B C, A B C, for a second or two each, after a
-second that does not count: a session that nobody asked about for a minute is then written down as seen, which is rare
+All targets of a table are up at the same time and are hit in turn, A B C, A B C, for a second or two each, after
+seconds that do not count: a session that nobody asked about for a minute is then written down as seen, which is rare
 where there is always something to do. The first round is thrown away; numbers are medians of the others. A ratio is
 taken within each round, and then the median of the ratios: what else the machine does slows a whole round.
 
 Servers run on core 0 with everything that they need (Redis, and nginx where it asks Doorkey), the client on core 1.
 The client is wrk with 16 kept-alive connections; each request has twelve headers, as browsers and proxies send them,
-one of 2,000 session cookies among three others, and one of 500 paths. *CPU* is the user and system time of all
+one of 1,000 session cookies among three others, and one of 500 paths. *CPU* is the user and system time of all
 processes of a target, from `/proc`, divided by the answers. Before a target is hit it has to let a good session in
 with the identity headers, to send away a made-up one, and to refuse where a rule says so; one wrong answer while it is
 hit ends the run.
@@ -174,6 +174,7 @@ number that is no ratio.
 def write_document(path: Path, text: str) -> None:
     """At once or not at all."""
     fresh = path.with_suffix(".new")
+    path.parent.mkdir(parents=True, exist_ok=True)
     fresh.write_text(text, encoding="utf-8")
     fresh.replace(path)
 

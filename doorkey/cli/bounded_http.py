@@ -48,6 +48,13 @@ class _Answered:
 ANSWERED = _Answered()
 
 
+def _path_and_query(target: bytes) -> tuple[bytes, bytes]:
+    if target.startswith(b"/") and b"?" not in target and b"#" not in target:
+        return target, b""
+    url = httptools.parse_url(target)
+    return url.path, url.query or b""
+
+
 @lru_cache(maxsize=4)
 def _field_lines(*headers: tuple[bytes, bytes]) -> bytes:
     """Once a second they are others: the date is among them."""
@@ -65,6 +72,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._at_once: Callable[[Any], ReadyAnswer | None] | None = getattr(self.app, "at_once", None)
         self._under_way: RequestResponseCycle | None = None
+        self._rests_since: float | None = None
         self._reads_head = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -76,6 +84,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
+        self._stop_looking()
         if self._under_way is not None:  # uvicorn marks the newest request only, which may be waiting behind this one
             self._under_way.disconnected = True
         super().connection_lost(exc)
@@ -89,10 +98,34 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.transport.abort()
         elif self._reads_head and self._head_bytes:
             self._start_clock()
-        elif self._is_answered and self.timeout_keep_alive_task is None:  # taken away because something came
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        elif self._is_answered and self._rests_since is None:  # the rest of a body came
+            self._rest()
+
+    def _rest(self) -> None:
+        """Nothing is under way: the keep-alive time-out runs. One timer looks now and then, not a new one each time."""
+        self._rests_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_again_in(self.timeout_keep_alive)
+
+    def _look_again_in(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._rests_since = None
+
+    def _stop_looking(self) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._rests_since is not None:
+            left = self._rests_since + self.timeout_keep_alive - self.loop.time()
+            if left <= 0:
+                super().timeout_keep_alive_handler()
+            elif not self.transport.is_closing():
+                self._look_again_in(left)
 
     @property
     def _is_answered(self) -> bool:
@@ -126,7 +159,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_response_complete(self) -> None:
+        self._stop_looking()
         super().on_response_complete()
+        self._rests_since = self.loop.time()
         if self.pipeline:
             self.flow.pause_reading()  # uvicorn reads on after each answer, whatever is waiting already
 
@@ -142,10 +177,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         is_busy = self.cycle is not None and not self._is_answered
         if self._at_once is None or is_busy or self.flow.write_paused:
             return None
-        url, scope = httptools.parse_url(self.url), self.scope
+        scope = self.scope
         scope["method"] = self.parser.get_method().decode("ascii")
-        scope["raw_path"] = url.path
-        scope["query_string"] = url.query or b""
+        scope["raw_path"], scope["query_string"] = _path_and_query(self.url)
         return self._at_once(scope)
 
     def _send(self, ready: ReadyAnswer) -> None:
@@ -160,7 +194,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if not keep_alive:
             self.transport.close()
         self.server_state.total_requests += 1
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._rest()
 
     def _hang_up(self) -> None:
         """Close after what was written; called from a thread, and back when the connection is gone."""

@@ -194,7 +194,7 @@ class Checkpoint:
         last, original = kept.decision, pending.original
         if last is None or pending.demands or last.rule is not the_rule(original, pending.rules):
             last = kept.decision = decide(kept.caller, original, pending.rules, now)
-        return demand(last, pending.demands)
+        return demand(last, pending.demands) if pending.demands else last
 
     def _for_anybody(self, pending: Pending) -> Answer | None:
         """When nobody in particular asks, or that makes no difference."""

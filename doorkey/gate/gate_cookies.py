@@ -91,5 +91,7 @@ def _values(cookies: str, name: str) -> list[str]:
 
 
 def _bearer(headers: Headers) -> str:
+    if not headers.has(b"authorization"):
+        return ""
     scheme, _, token = headers.any(b"authorization").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
