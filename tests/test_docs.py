@@ -56,14 +56,19 @@ def test_pyproject_begins_where_requirements_are_pinned() -> None:
     assert sorted(floors) == sorted(top_section("requirements.txt"))
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-bench.txt"])
 def test_every_version_is_pinned_once(name: str) -> None:
     found = pins(read(name))
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", pin) for pin in found)
     assert len({pin.lower() for pin in names(found)}) == len(found)
 
 
-@pytest.mark.parametrize("name", names(top_section("requirements.txt") + top_section("requirements-dev.txt")))
+@pytest.mark.parametrize(
+    "name",
+    names(
+        top_section("requirements.txt") + top_section("requirements-dev.txt") + top_section("requirements-bench.txt")
+    ),
+)
 def test_contributing_says_why_each_dependency_is_here(name: str) -> None:
     assert re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", read("CONTRIBUTING.md"), re.IGNORECASE)
 
