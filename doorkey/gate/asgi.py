@@ -23,7 +23,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-THREADS = 32
+THREADS = 24
+"""More than may wait for a newer token at the same moment (sessions/refresh.py)."""
+
 MOST_WAITING = 500
 BEGUN = "doorkey.begun"
 """In the scope: what `at_once()` found out, so that nobody does it twice."""

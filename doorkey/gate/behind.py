@@ -9,8 +9,8 @@ from doorkey import events
 from doorkey.errors import StoreUnavailable
 from doorkey.sessions.forks import in_a_fork
 
-THREADS = 4
-MOST_WAITING = 10_000
+THREADS = 2
+MOST_WAITING = 1_000
 
 Job = Callable[[], None]
 

@@ -320,13 +320,13 @@ def test_a_check_costs_the_same_for_somebody_in_a_thousand_groups(make_gate: Mak
     assert cost(desk, *many, "last") < 3 * cost(desk, *few, "last")
 
 
-def test_a_check_costs_the_same_when_ten_thousand_are_known(make_gate: Make) -> None:
+def test_a_check_costs_the_same_when_thousands_are_known(make_gate: Make) -> None:
     desk = GateDesk(make_gate(rules(10)))
     few, lookup = cost(desk, "last"), desk.checkpoint._lookup
     kept, noted, _ = next(iter(lookup._kept.values()))
-    for _ in range(10_000):
+    for _ in range(6_000):
         lookup.keep(os.urandom(32), kept, noted)
-    assert len(lookup._kept) > 10_000
+    assert len(lookup._kept) > 6_000
     assert cost(desk, "last") < 2 * few
 
 
