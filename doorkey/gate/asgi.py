@@ -56,7 +56,7 @@ class GateAsgi:
 
     def at_once(self, scope: Message) -> Answer | None:
         """The answer, when the request is the gate's and nobody has to be asked for it."""
-        path, client = scope["raw_path"], scope["client"]
+        path, client = scope["raw_path"], scope.get("client")
         is_check = self._checkpoint.takes(path)
         if not is_check and path != ECHO_PATH:
             return None

@@ -43,6 +43,9 @@ class GateToken(msgspec.Struct, frozen=True, array_like=True):
         return not hosts or host_matches(authority, hosts)
 
 
+_TOKEN = msgspec.msgpack.Decoder(GateToken)
+
+
 @dataclass(frozen=True)
 class Listed:
     """A token as an operator sees it; `id` names it and opens nothing."""
@@ -108,7 +111,7 @@ class GateTokens:
     def _unseal(self, stored: StoredRecord) -> GateToken | None:
         content = self._keyring.open(stored.sealed, purpose=PURPOSE, bound_to=stored.record_id)
         try:
-            return msgspec.msgpack.decode(content, type=GateToken) if content is not None else None
+            return _TOKEN.decode(content) if content is not None else None
         except (msgspec.MsgspecError, ValueError):
             return None
 

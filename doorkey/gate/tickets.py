@@ -52,7 +52,7 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
     def from_bytes(cls, content: bytes) -> "Ticket | None":
         """None for none, and for one of another version of Doorkey."""
         try:
-            return msgspec.msgpack.decode(content, type=cls) if content else None
+            return _TICKET.decode(content) if content else None
         except msgspec.MsgspecError:
             return None
 
@@ -64,6 +64,9 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
     @property
     def ends(self) -> float:
         return self.issued + TICKET_SECONDS
+
+
+_TICKET = msgspec.msgpack.Decoder(Ticket)
 
 
 class AcceptTicket(msgspec.Struct, frozen=True, array_like=True):
@@ -96,7 +99,7 @@ class Tickets(Generic[T]):
 
     def __init__(self, keyring: Keyring, kind: type[T], clock: Clock):
         self._keyring = keyring
-        self._kind = kind
+        self._decoder = msgspec.msgpack.Decoder(kind)
         self._clock = clock
         self._purpose = f"gate {kind.__name__}"
 
@@ -111,7 +114,7 @@ class Tickets(Generic[T]):
         if content is None:
             return None
         try:
-            ticket = msgspec.msgpack.decode(zlib.decompress(content, wbits=-15), type=self._kind)
+            ticket: T = self._decoder.decode(zlib.decompress(content, wbits=-15))
         except (zlib.error, msgspec.DecodeError):  # sealed by another version of Doorkey
             return None
         return ticket if over_too or self.is_live(ticket) else None

@@ -70,6 +70,10 @@ class Record(msgspec.Struct, frozen=True):
     def from_bytes(cls, content: bytes) -> "Record | None":
         """None for anything that is not a record."""
         try:
-            return msgspec.msgpack.decode(content, type=cls)
+            return _DECODER.decode(content)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
+
+
+_DECODER = msgspec.msgpack.Decoder(Record)
+"""Made by whoever imports this: the first look of msgspec at a type crashes when several threads take it together."""

@@ -50,6 +50,10 @@ class Summary(msgspec.Struct, frozen=True, array_like=True):
         if content is None:
             return None
         try:
-            return msgspec.msgpack.decode(content, type=cls)
+            return _DECODER.decode(content)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
+
+
+_DECODER = msgspec.msgpack.Decoder(Summary)
+"""Made by whoever imports this: the first look of msgspec at a type crashes when several threads take it together."""

@@ -27,7 +27,7 @@ class SealedCookies(Generic[T]):
         self._keyring = keyring
         self._prefix = ("__Host-" if secure else "") + prefix
         self._pattern = re.compile(re.escape(self._prefix) + "([0-9a-f]{32})")
-        self._kind = kind
+        self._decoder = msgspec.msgpack.Decoder(kind)
         self._purpose = purpose
         self._secure = secure
 
@@ -64,7 +64,7 @@ class SealedCookies(Generic[T]):
         if content is None:
             return None
         try:
-            return msgspec.msgpack.decode(zlib.decompress(content, wbits=-15), type=self._kind)
+            return self._decoder.decode(zlib.decompress(content, wbits=-15))
         except (zlib.error, msgspec.DecodeError):  # sealed by another version of Doorkey
             return None
 
