@@ -171,9 +171,9 @@ def test_entries_of_an_index_without_a_record_are_taken_out(server: RedisServer)
     clock = MovedClock(time.time())
     sessions = Day(RedisStore(session_store(server.url), clock), clock, server.move_clock, per_hour=FEWER).sessions
     una = Identity(provider="acme", sub="una")
-    sessions.start(una, TOKEN)
+    first = sessions.start(una, TOKEN).ids.record_id
     with server.client(decode_responses=False) as client:
-        index = newest(client)
+        index = index_with(client, first)
         orphans = {bytes([number]) * 32: clock.now - 1 - number for number in range(15)}
         client.zadd(index, orphans)
         alive = sessions.start(una, TOKEN).ids.record_id
@@ -183,7 +183,7 @@ def test_entries_of_an_index_without_a_record_are_taken_out(server: RedisServer)
         assert len(found) == 2
 
 
-def newest(client: redis.Redis) -> bytes:
-    """The index that lives longest: the one that was written last."""
-    found: bytes = max(client.scan_iter("doorkey:user:*"), key=client.pexpiretime)
-    return found
+def index_with(client: redis.Redis, record_id: bytes) -> bytes:
+    """The index of the user whose session this is."""
+    indexes: list[bytes] = list(client.scan_iter("doorkey:user:*"))
+    return next(index for index in indexes if client.zscore(index, record_id) is not None)

@@ -253,6 +253,8 @@ def test_answers_at_once_and_by_asgi_are_the_same_bytes(gate: World, protocol: s
 def bare(received: bytes) -> bytes:
     """Without what is another one each time: date, request ids, tickets, the rest of an assertion."""
     received = re.sub(rb"\r\ndate: [^\r]*", b"", received, count=1, flags=re.IGNORECASE)
+    if b"rt=" in received:  # a ticket is compressed, and not always of one length
+        received = re.sub(rb"content-length: [0-9]+", b"content-length: N", received)
     received = re.sub(rb"x-doorkey-assertion: [^\r]+", b"x-doorkey-assertion: A", received)
     received = received.replace(b"\r\nConnection: close", b"\r\nconnection: close")
     return re.sub(rb"rt=[A-Za-z0-9_-]+", b"rt=T", re.sub(rb"\b[0-9a-f]{16}\b", b"ID", received))
