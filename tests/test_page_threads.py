@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from doorkey.web.page_threads import Message, PageThreads, Wsgi
+from doorkey.gate.asgi import Message
+from doorkey.gate.wsgi import Wsgi
+from doorkey.web.page_threads import PageThreads
 
 SCOPE = {
     "type": "http", "method": "GET", "path": "/page", "query_string": b"a=1", "http_version": "1.1", "scheme": "http",

@@ -27,7 +27,7 @@ from doorkey.sessions.store import StoredRecord, is_end
 BUSY_SECONDS = 0.5
 QUEUE_SECONDS = 0.4
 """Together under a second: then a 503 is better than waiting."""
-CACHE_KIB = 128
+CACHE_KIB = 64
 """Of each thread's connection; the file is in the memory of the system anyway."""
 
 SCHEMA_VERSION = 2

@@ -8,15 +8,14 @@ How a scope of ASGI reads as an environ of WSGI is a2wsgi's.
 import asyncio
 import contextvars
 import io
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from a2wsgi.wsgi import build_environ
 
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+from doorkey.gate.asgi import Message, Send
+from doorkey.gate.wsgi import Wsgi
 
 
 class PageThreads:

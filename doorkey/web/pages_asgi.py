@@ -11,21 +11,15 @@ import gc
 import logging
 import secrets
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import quote
 
 from flask import Flask
 
 from doorkey import events
-from doorkey.gate.asgi import GateAsgi
+from doorkey.gate.asgi import GateAsgi, Message, Receive, Send
 from doorkey.gate.lifespan import GateLifespan
 from doorkey.http_headers import security_headers
 from doorkey.web.page_threads import PageThreads
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 LARGEST_BODY = 64 * 1024
 LARGEST_HEAD = 32 * 1024

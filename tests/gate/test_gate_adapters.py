@@ -15,9 +15,11 @@ from doorkey.gate import asgi as gate_asgi
 from doorkey.gate.answer import Answer
 from doorkey.gate.asgi import GateAsgi
 from doorkey.gate.echo import Echo
+from doorkey.gate.gate_request import CheckRequest
 from tests.proxies.raw_client import Answer as Got
 from tests.proxies.raw_client import Connection, request, send
 from tests.support import servers
+from tests.support.asgi_check import ask_by_asgi
 from tests.support.gate_desk import HOST, PAGE, URL, GateDesk, Raw, desk_at, said
 from tests.support.servers import Running
 
@@ -54,26 +56,10 @@ def gate_of(app: Flask) -> GateAsgi:
 
 
 def by_asgi(gate: GateAsgi, method: str, path: str, raw: Raw, query: str = "") -> tuple[int, dict[str, str], bytes]:
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        raise AssertionError("a check never waits for a body")
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode("latin-1"),
-        "query_string": query.encode("latin-1"),
-        "headers": raw,
-        "client": ("127.0.0.1", 5),
-    }
-    asyncio.run(gate(scope, receive, send))
-    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return sent[0]["status"], headers, sent[1]["body"]
+    check = CheckRequest(method, path.encode("latin-1"), query.encode("latin-1"), raw, "127.0.0.1")
+    start, body = asyncio.run(ask_by_asgi(gate, check))
+    headers = {name.decode(): value.decode() for name, value in start["headers"]}
+    return start["status"], headers, body["body"]
 
 
 def by_wsgi(app: Flask, method: str, path: str, raw: Raw, query: str = "") -> tuple[int, dict[str, str], bytes]:

@@ -44,6 +44,7 @@ from tests.gate.reference.slow_answers import Told
 from tests.gate.reference.slow_reading import Raw, Site
 from tests.gate.reference.slow_view import Gate, reference_app, takes
 from tests.gate.reference.slow_view import ask as ask_slowly
+from tests.support.asgi_check import ask_by_asgi
 from tests.support.gate_desk import DOMAIN_COOKIE, SETTINGS
 
 IDLE, ABSOLUTE = 900, 3600
@@ -234,25 +235,8 @@ class World:
         return answer.status, [(n.decode("latin-1"), v.decode("latin-1")) for n, v in answer.headers], answer.body
 
     def by_asgi(self, asking: Asking) -> Told:
-        sent: list[Any] = []
-
-        async def receive() -> Any:
-            raise AssertionError("a check never waits for a body")
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": asking.method,
-            "path": asking.path.decode("latin-1"),
-            "raw_path": asking.path,
-            "query_string": asking.query,
-            "headers": list(asking.raw),
-            "client": (asking.peer, 5),
-        }
-        self.loop.run_until_complete(self.asgi(scope, receive, send))
-        start, body = sent
+        check = CheckRequest(asking.method, asking.path, asking.query, tuple(asking.raw), asking.peer)
+        start, body = self.loop.run_until_complete(ask_by_asgi(self.asgi, check))
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
         return start["status"], headers, body["body"]
 
