@@ -19,8 +19,8 @@ KEEP_SECONDS = 60.0
 """How long a change may go unseen whose writer died before it could count it."""
 
 LOOK_SECONDS = 1.0
-MOST_BYTES = 8_000_000
-"""Of memory, about: four or five thousand people with seven groups each."""
+MOST_BYTES = 6_000_000
+"""Of memory, about: three or four thousand people with seven groups each."""
 
 OVERHEAD = 1_000
 TEXT_FACTOR = 4
