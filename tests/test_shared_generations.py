@@ -44,6 +44,17 @@ def test_all_processes_see_what_one_counts(table: Path) -> None:
     assert moved == sorted({slot_of(ALICE), slot_of(record().record_id)})
 
 
+def test_a_system_that_reserves_no_space_has_counters_too(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS; and whoever comes second changes nothing."""
+    monkeypatch.delattr(os, "posix_fallocate")
+    first, second = SharedGenerations(table), SharedGenerations(table)
+    first.count([b"\1" * 32])
+    before = first.counters[slot_of(b"\1" * 32)]
+    second.look()
+    assert second.trusted
+    assert second.counters[slot_of(b"\1" * 32)] == before != 0
+
+
 def test_the_file_is_ours_alone_and_its_space_is_reserved(table: Path) -> None:
     opened(table)
     found = os.stat(table)

@@ -40,6 +40,14 @@ def slot_of(record_id: bytes) -> int:
     return int.from_bytes(record_id[:3]) >> 4
 
 
+def _reserve(handle: int, size: int) -> None:
+    """On the disk, where the system can do that; macOS only makes the file as long."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+    elif os.fstat(handle).st_size < size:
+        os.ftruncate(handle, size)
+
+
 class Generations(Protocol):
     """`counters` has `SLOTS` numbers while it is `trusted`; otherwise nothing that was kept is good, nor to be kept.
 
@@ -96,7 +104,7 @@ class SharedGenerations:
         make_private_folder(self._path.parent)
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            os.posix_fallocate(handle, 0, SLOTS * _BYTES)
+            _reserve(handle, SLOTS * _BYTES)
             found = os.fstat(handle)
             self.counters = memoryview(mmap.mmap(handle, SLOTS * _BYTES)).cast("I")
             self._file = (found.st_dev, found.st_ino)
