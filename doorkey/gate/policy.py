@@ -7,7 +7,7 @@ What a rule demands is in `Allow`. Read from TOML by policy_text.py, asked by de
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Literal
 
 from doorkey.oauth.return_target import host_matches
@@ -138,7 +138,7 @@ class RuleSet:
             for root in self._roots(rule.hosts):
                 for path in rule.paths or ("/",):
                     _add(root, number, rule, path)
-        self._found = lru_cache(maxsize=REMEMBERED)(self._find)
+        self._found: dict[tuple[str, str, str, bool], Rule] = {}
 
     def _roots(self, hosts: tuple[str, ...]) -> Iterator[_Node]:
         if not hosts:
@@ -149,9 +149,15 @@ class RuleSet:
 
     def find(self, authority: str, path: str, method: str, *, is_plain: bool) -> Rule:
         """The rule that decides; what is not plain passes over rules that let everybody in."""
-        if len(path) > LONGEST_REMEMBERED:
-            return self._find(authority, path, method, is_plain)
-        return self._found(authority, path, method, is_plain)
+        asked = (authority, path, method, is_plain)
+        found = self._found.get(asked)
+        if found is None:
+            found = self._find(*asked)
+            if len(path) <= LONGEST_REMEMBERED:
+                if len(self._found) >= REMEMBERED:
+                    self._found.clear()
+                self._found[asked] = found
+        return found
 
     def _find(self, authority: str, path: str, method: str, is_plain: bool) -> Rule:
         first, best = len(self.rules), SIGNED_IN

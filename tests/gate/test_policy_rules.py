@@ -1,10 +1,12 @@
 """Which rule decides: the first that fits by host, path and method; and what a rule demands of somebody."""
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
 
-from doorkey.gate.policy import SIGNED_IN, Allow, Condition, Guarded, Rule, RuleSet
+from doorkey.gate.policy import REMEMBERED, SIGNED_IN, Allow, Condition, Guarded, Rule, RuleSet
 from doorkey.oauth.user_info import Identity
 from tests.support.cpu_time import cpu_seconds
 
@@ -303,3 +305,19 @@ def test_ten_thousand_rules_cost_no_more_than_ten() -> None:
     rules = RuleSet([Rule(f"r{n}", hosts=(f"h{n}.example.com",), paths=(f"/p{n}/x",)) for n in range(10_000)])
     assert found(rules, "/p9999/x/y", host="h9999.example.com") == "r9999"
     assert cpu_seconds(lambda: found(rules, "/p1/x"), times=5) < 0.005
+
+
+def test_rules_that_were_replaced_go_at_once_and_what_is_remembered_of_them_is_bounded() -> None:
+    """Without a collection of garbage: what was there at the start is never looked through for it."""
+    rules = of_path("/a")
+    for number in range(REMEMBERED + 10):
+        found(rules, f"/a/{number}")
+        found(rules, f"/{'long' * 100}/{number}")
+    assert len(rules._found) <= REMEMBERED
+    gone = weakref.ref(rules)
+    gc.disable()
+    try:
+        del rules
+        assert gone() is None
+    finally:
+        gc.enable()
